@@ -1,0 +1,81 @@
+"""The second route of every indexed derivation: the same expressions with sizes put in and sums written out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import product
+
+import sympy as sp
+
+from qnnsym.equations.indexed import Array, EquationSet, Stack
+from qnnsym.errors import InputError
+
+MAX_TERMS = 400
+
+
+def entry_symbol(name: str, indices: tuple[int, ...]) -> sp.Symbol:
+    """The scalar symbol that stands for one array entry."""
+    return sp.Symbol(f"{name}_" + "_".join(str(i) for i in indices), real=True)
+
+
+def unroll(expression: sp.Expr, sizes: Mapping[sp.Symbol, int], stacks: tuple[Stack, ...] = ()) -> sp.Expr:
+    """Replace sizes by numbers, sums by their terms and array entries by scalar symbols."""
+    expression = expression.subs(sizes)
+    tables = {stack.base.label: _stack_entries(stack, sizes) for stack in stacks}
+
+    def walk(part: sp.Expr) -> sp.Expr:
+        if isinstance(part, sp.Sum):
+            (index, low, high), *rest = reversed(part.limits)
+            inner = sp.Sum(part.function, *reversed(rest)) if rest else part.function
+            return sp.Add(*(walk(inner.subs(index, n)) for n in range(int(low), int(high) + 1)))
+        if isinstance(part, sp.Indexed):
+            indices = tuple(int(i) for i in part.indices)
+            if part.base.label in tables:
+                return tables[part.base.label][indices[0]]
+            return entry_symbol(str(part.base.label), indices)
+        if not part.args:
+            return part
+        return part.func(*(walk(a) for a in part.args))
+
+    return walk(expression)
+
+
+def _stack_entries(stack: Stack, sizes: Mapping[sp.Symbol, int]) -> list[sp.Expr]:
+    entries: list[sp.Expr] = []
+    for piece, axis in stack.pieces:
+        count = 1 if axis is None else int(axis.extent.subs(sizes))
+        for n in range(count):
+            entries.append(entry_symbol(piece.name, (n,)) if isinstance(piece, Array) else sp.sympify(piece))
+    return entries
+
+
+def array_entries(array: Array, sizes: Mapping[sp.Symbol, int]) -> list[tuple[tuple[int, ...], sp.Symbol]]:
+    """All entries of an array in memory order, with their scalar symbols."""
+    ranges = [range(int(axis.extent.subs(sizes))) for axis in array.axes]
+    return [(indices, entry_symbol(array.name, indices)) for indices in product(*ranges)]
+
+
+def unrolled_rates(equations: EquationSet, sizes: Mapping[sp.Symbol, int]) -> list[sp.Expr]:
+    """Every scalar right-hand side in output order.
+
+    Raises:
+        InputError: above the budget of scalar terms; the indexed form is the one to use there.
+    """
+    total = sum(int(a.size.subs(sizes)) for a in equations.outputs)
+    if total > MAX_TERMS:
+        raise InputError(
+            f"The equations unroll to {total} scalars, more than the budget of {MAX_TERMS}; "
+            "use the indexed form, whose text does not depend on the size."
+        )
+    rates: list[sp.Expr] = []
+    by_target = {e.target.base: e for e in equations.equations}
+    extra: dict[sp.Symbol, sp.Expr] = {}
+    for entry in equations.entries:
+        symbol = entry_symbol(str(entry.target.base.label), tuple(int(i) for i in entry.target.indices))
+        extra[symbol] = extra.get(symbol, sp.S.Zero) + unroll(entry.rhs, sizes, equations.stacks)
+    for array in equations.outputs:
+        equation = by_target[array.base]
+        for indices, symbol in array_entries(array, sizes):
+            at = dict(zip(equation.target.indices, indices, strict=True))
+            rates.append(unroll(equation.rhs.subs(at), sizes, equations.stacks) + extra.get(symbol, sp.S.Zero))
+    return rates

@@ -1,0 +1,39 @@
+"""Phase space: Wigner functions, the Moyal calculus, the equation of motion and its classical limit.
+
+A space gives the symbols (`PhaseSpace`); polynomials and functions of them are elements of one differential
+ring (`ring`), on which the star product and the Moyal bracket act; `moyal_equation` turns a Hamiltonian into
+the table of terms from which printing, limits and kernels are made; the states give the Wigner functions to
+start from.
+"""
+
+from importlib import import_module
+
+_EXPORTS = {
+    "PhaseSpace": "space",
+    "star": "moyal",
+    "moyal_bracket": "moyal",
+    "moyal_equation": "equation",
+    "wigner_function": "wavefunctions",
+    "GaussianState": "states",
+    "CoherentState": "states",
+    "SqueezedState": "states",
+    "CatState": "states",
+    "CatMixture": "states",
+    "ThermalState": "states",
+    "FockState": "states",
+    "Mixture": "states",
+    "evolve_wigner": "numerics",
+}
+_SUBMODULES = ("limits", "observables")
+
+
+def __getattr__(name: str):
+    if name in _EXPORTS:
+        return getattr(import_module(f"{__name__}.{_EXPORTS[name]}"), name)
+    if name in _SUBMODULES:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*_EXPORTS, *_SUBMODULES]
