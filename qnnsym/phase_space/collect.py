@@ -138,7 +138,7 @@ class Collector:
         else:
             self._function(expression)
 
-    def _varies(self, expression: sp.Expr) -> bool:
+    def _varies(self, expression: Any) -> bool:
         return not self._active.isdisjoint(expression.free_symbols)
 
     def _exponential(self, expression: Any) -> None:

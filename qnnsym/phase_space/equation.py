@@ -399,6 +399,8 @@ def _shift_difference(
         return sp.Integer(0)
     polynomial = f.is_polynomial(*symbols)
     if order is None and not polynomial:
+        up: Any
+        down: Any
         up, down = (
             f.xreplace({q: q + sign * hbar * s / 2 for q, s in zip(symbols, shifts, strict=True)})
             for sign in (1, -1)

@@ -25,6 +25,8 @@ from qnnsym.phase_space.space import PhaseSpace, exact_decimals
 
 __all__ = ["Element", "NotClosed", "Ring", "derivatives", "element"]
 
+# Rings are kept for speed; a forgotten one is made again and its elements still embed.
+MOST_RINGS_KEPT = 1000
 _RINGS: dict[tuple, Ring] = {}
 
 
@@ -51,6 +53,8 @@ class Ring:
         key = (generators, variables)
         ring = _RINGS.get(key)
         if ring is None:
+            if len(_RINGS) >= MOST_RINGS_KEPT:
+                _RINGS.clear()
             ring = _RINGS[key] = Ring(generators, variables, hbar)
         return ring
 
@@ -371,9 +375,8 @@ def derivatives(f: Any, symbol: sp.Symbol, number: int) -> list[Element]:
         NotClosed: when f does not close under d/d(symbol).
     """
     if not isinstance(f, Element):
-        partner = sp.Dummy("p", real=True)
         f = exact_decimals(sp.sympify(f))
-        collector = Collector((symbol, partner))
+        collector = Collector((symbol,))
         collector.walk(f)
         hbar = sp.Symbol("hbar", positive=True)
         f = Ring._cached(collector.generators(hbar), (symbol,), hbar).element(f)

@@ -28,6 +28,9 @@ class State:
         """Gaussian-like pieces: centres x, widths x, centres p, widths p, each over degrees of freedom."""
         raise NotImplementedError
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({_text(self)})"
+
     def symbol(self, space: PhaseSpace) -> sp.Expr:
         """The Weyl symbol of rho, h^n W with h = 2 pi hbar; a state learns its space when asked."""
         return (2 * sp.pi * space.hbar) ** space.dimension * self.wigner(space)
@@ -79,9 +82,6 @@ class GaussianState(State):
 
     def wigner(self, space: PhaseSpace) -> sp.Expr:
         return _gaussian(space, *self.components(space)[0])
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({_text(self)})"
 
 
 class CoherentState(GaussianState):
@@ -149,9 +149,6 @@ class CatMixture(State):
 
     def wigner(self, space: PhaseSpace) -> sp.Expr:
         return sp.Add(*(_gaussian(space, *piece) for piece in self.components(space))) / 2
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({_text(self)})"
 
 
 class CatState(CatMixture):

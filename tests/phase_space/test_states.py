@@ -254,7 +254,7 @@ def test_wigner_functions_of_wave_functions(psi, state):
 
 
 def test_wigner_function_of_a_chirped_superposition():
-    psi = sp.exp(-(1 + sp.I) * x**2) + x * sp.exp(-(x**2) + sp.I * x)
+    psi = sp.exp(-(1 + sp.I) * x**2) + x * sp.exp(-(x**2))
     W = sp.lambdify((x, p), wigner_function(psi, space).subs(hbar, sp.Rational(2, 5)), "mpmath")
     wave_function = sp.lambdify(x, psi, "mpmath")
     norm = mpmath.quad(lambda q: abs(wave_function(q)) ** 2, [-8, 0, 8])
