@@ -13,7 +13,8 @@ from qnnsym.codegen.lower import walk
 from qnnsym.codegen.printing import MPMATH, NUMBA, NUMPY, Printer
 
 SIGNATURE = "void(float64, float64[::1], float64[::1], float64[::1], int64[::1], float64[::1], float64[::1])"
-ARGUMENTS = "t, y, ext, par, dims, work, dy"
+# Buffers are named apart from any array of a model: a network has a y of its own.
+ARGUMENTS = "t, state, ext, par, dims, work, rates"
 # No nnan/ninf: non-finite values must survive to be reported; nsz is safe for sums of products.
 FASTMATH = '{"contract", "reassoc", "nsz"}'
 

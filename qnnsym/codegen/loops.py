@@ -15,7 +15,7 @@ class View:
     """A named part of a flat buffer; two extents make it a matrix whose rows are taken with `Row`."""
 
     name: str
-    buffer: str  # y, ext, par, work or dy
+    buffer: str  # state, ext, par, work or rates
     offset: sp.Expr
     extents: tuple[sp.Expr, ...]
 

@@ -10,7 +10,7 @@ from qnnsym.codegen.loops import Accumulate, Assign, Function, Let, Loop, Row, V
 from qnnsym.equations.indexed import Array, EquationSet, IndexSet
 from qnnsym.equations.schedule import Definition, Nest, schedule
 
-BUFFERS = {"state": "y", "external": "ext", "parameter": "par"}
+BUFFERS = {"state": "state", "external": "ext", "parameter": "par"}
 
 
 def lower(equations: EquationSet) -> Function:
@@ -23,12 +23,12 @@ class _Lowering:
         self.equations = equations
         self.plan = schedule(equations)
         self.views: dict[str, View] = {}
-        self.sizes = {"y": sp.S.Zero, "ext": sp.S.Zero, "par": sp.S.Zero, "work": sp.S.Zero, "dy": sp.S.Zero}
+        self.sizes = dict.fromkeys(("state", "ext", "par", "work", "rates"), sp.S.Zero)
         self.sizes["par"] = sp.Integer(len(equations.scalars))
         for array in equations.arrays:
             self._place(array.name, BUFFERS[array.role], array)
         for array in equations.outputs:
-            self._place(array.name, "dy", array)
+            self._place(array.name, "rates", array)
 
     def _place(self, name: str, buffer: str, array: Array) -> None:
         extents = tuple(axis.extent for axis in array.axes)
@@ -59,8 +59,8 @@ class _Lowering:
             tuple(self.views.values()),
             tuple(body),
             work=self.sizes["work"],
-            state_size=self.sizes["y"],
-            output_size=self.sizes["dy"],
+            state_size=self.sizes["state"],
+            output_size=self.sizes["rates"],
             external_size=self.sizes["ext"],
             parameter_size=self.sizes["par"],
         )
@@ -118,14 +118,17 @@ class _Lowering:
 
     def _reductions(self, definitions: list[Definition], local: dict) -> list:
         """Reductions of one stage over the same range share one inner loop."""
-        body: list = [Let(d.symbol.name, sp.S.Zero) for d in definitions]
-        for bound in dict.fromkeys((d.bound, d.bound_home) for d in definitions):
-            index, home = bound
+        # A stored sum is gathered in a scalar of its own: its name already belongs to the array.
+        totals = {
+            d.symbol: sp.Symbol(d.symbol.name + "_sum", real=True) if d.stored else d.symbol for d in definitions
+        }
+        body: list = [Let(totals[d.symbol].name, sp.S.Zero) for d in definitions]
+        for index, home in dict.fromkeys((d.bound, d.bound_home) for d in definitions):
             assert index is not None and home is not None
             group = [d for d in definitions if d.bound == index]
-            inner = tuple(Accumulate(d.symbol, d.expression.xreplace(local)) for d in group)
+            inner = tuple(Accumulate(totals[d.symbol], d.expression.xreplace(local)) for d in group)
             body.append(Loop(index, home.extent, inner))
-        body += [Assign(d.entry, d.symbol) for d in definitions if d.stored]
+        body += [Assign(d.entry, totals[d.symbol]) for d in definitions if d.stored]
         return body
 
     def _inner(self, nest: Nest, sums: list[Definition], local: dict) -> list:

@@ -14,17 +14,20 @@ from qnnsym.equations.indexed import EquationSet, IndexSet, Stack
 from qnnsym.errors import InputError
 
 
+def peel(expression: sp.Sum) -> tuple[sp.Expr, sp.Symbol, sp.Expr]:
+    """(inner body, outermost index, its extent): SymPy merges nested sums, this takes one off again."""
+    *inner, (index, low, high) = expression.limits
+    if low != 0:
+        raise InputError(f"The sum over {index} starts at {low}; index sets start at 0, shift the index.")
+    return (sp.Sum(expression.function, *inner) if inner else expression.function), index, high + 1
+
+
 def fresh(expression: sp.Expr) -> sp.Expr:
-    """Give every bound index a fresh dummy, one nested Sum per index, so that no capture can happen."""
+    """Give every bound index a fresh dummy, so that no capture can happen."""
     if isinstance(expression, sp.Sum):
-        body = expression.function
-        for index, low, high in expression.limits:
-            if low != 0:
-                raise InputError(f"The sum over {index} starts at {low}; index sets start at 0, shift the index.")
-            dummy = sp.Dummy(index.name, integer=True)
-            body = sp.Sum(body.subs(index, dummy), (dummy, 0, high))
-        (limit,) = body.limits
-        return sp.Sum(fresh(body.function), limit)
+        body, index, extent = peel(expression)
+        dummy = sp.Dummy(index.name, integer=True)
+        return sp.Sum(fresh(body.xreplace({index: dummy})), (dummy, 0, extent - 1))
     if not expression.has(sp.Sum):
         return expression
     return expression.func(*(fresh(a) for a in expression.args))
@@ -90,12 +93,12 @@ def _contract(expression: sp.Expr) -> sp.Expr:
         return expression
     if not isinstance(expression, sp.Sum):
         return expression.func(*(_contract(a) for a in expression.args))
-    (index, low, high) = expression.limits[0]
-    body = sp.expand_mul(_contract(expression.function), deep=False)
-    return sp.Add(*(_contract_term(term, index, low, high) for term in sp.Add.make_args(body)))
+    inner, index, extent = peel(expression)
+    body = sp.expand_mul(_contract(inner), deep=False)
+    return sp.Add(*(_contract_term(term, index, extent) for term in sp.Add.make_args(body)))
 
 
-def _contract_term(term: sp.Expr, index: sp.Symbol, low: sp.Expr, high: sp.Expr) -> sp.Expr:
+def _contract_term(term: sp.Expr, index: sp.Symbol, extent: sp.Expr) -> sp.Expr:
     if term == 0:
         return sp.S.Zero
     factors = list(sp.Mul.make_args(term))
@@ -111,9 +114,8 @@ def _contract_term(term: sp.Expr, index: sp.Symbol, low: sp.Expr, high: sp.Expr)
     outside = [f for f in factors if not f.has(index)]
     inside = [f for f in factors if f.has(index)]
     if not inside:
-        return sp.Mul(*outside) * (high - low + 1)
-    # A product of sums inside a sum keeps its own bound indices, so moving factors out cannot capture.
-    return sp.Mul(*outside, sp.Sum(sp.Mul(*inside), (index, low, high)))
+        return sp.Mul(*outside) * extent
+    return sp.Mul(*outside, sp.Sum(sp.Mul(*inside), (index, 0, extent - 1)))
 
 
 def tangent(expression: sp.Expr, directions: Mapping[sp.IndexedBase, sp.IndexedBase]) -> sp.Expr:
@@ -134,13 +136,13 @@ def tangent(expression: sp.Expr, directions: Mapping[sp.IndexedBase, sp.IndexedB
 def canonical(expression: sp.Expr, sets: list[IndexSet], used: frozenset[sp.Symbol] = frozenset()) -> sp.Expr:
     """Rename bound indices by index set and nesting depth, so that equal sums are equal expressions."""
     if isinstance(expression, sp.Sum):
-        (index, low, high) = expression.limits[0]
-        home = next((s for s in sets if sp.expand(s.extent - high - 1) == 0), None)
+        body, index, extent = peel(expression)
+        home = next((s for s in sets if sp.expand(s.extent - extent) == 0), None)
         if home is None:
-            raise InputError(f"The sum over {index} up to {high} runs over no declared index set.")
+            raise InputError(f"The sum over {index} with extent {extent} runs over no declared index set.")
         taken = used | expression.free_symbols
         name = next(home.index(n) for n in range(99) if home.index(n) not in taken)
-        return sp.Sum(canonical(expression.function.subs(index, name), sets, used | {name}), (name, low, high))
+        return sp.Sum(canonical(body.xreplace({index: name}), sets, used | {name}), (name, 0, home.extent - 1))
     if not expression.has(sp.Sum):
         return expression
     return expression.func(*(canonical(a, sets, used) for a in expression.args))

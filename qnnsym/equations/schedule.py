@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import sympy as sp
 
-from qnnsym.equations.calculus import canonical
+from qnnsym.equations.calculus import canonical, peel
 from qnnsym.equations.indexed import EquationSet, IndexSet
 from qnnsym.errors import InputError
 
@@ -135,8 +135,8 @@ class _Pass:
             return expression
         if not isinstance(expression, sp.Sum):
             return expression.func(*(self.name_sums(a) for a in expression.args))
-        index = expression.limits[0][0]
-        body = self.name_sums(expression.function)
+        inner, index, _ = peel(expression)
+        body = self.name_sums(inner)
         free = self.indices(body) - {index}
         if len(free) > 1:
             raise InputError(
@@ -205,7 +205,7 @@ class _Pass:
         for term in sp.Add.make_args(sp.expand_mul(rhs, deep=False)):
             sums = [f for f in sp.Mul.make_args(term) if isinstance(f, sp.Sum)]
             one = len(sums) == 1 and len(target.indices) == 1
-            if one and self.transposed(sums[0].function, sums[0].limits[0][0]):
+            if one and self.transposed(*peel(sums[0])[:2]):
                 transposed.append((term, sums[0]))
             else:
                 plain.append(term)
@@ -229,11 +229,11 @@ class _Pass:
 
     def _accumulation(self, target: sp.Indexed, term: sp.Expr, contraction: sp.Sum) -> None:
         """sum_b c(i) g(b) A(b, i) -> for b: for i: target(i) += ..., with b renamed to the row index."""
-        (free,), bound = target.indices, contraction.limits[0][0]
+        (free,), (inner, bound, _) = target.indices, peel(contraction)
         home, bound_home = self.owner[free], self.owner[bound]
         row = bound_home.index(0)
         column = home.index(1) if home == bound_home else home.index(0)
-        body = self.name_sums(term.subs(contraction, 1)) * self.name_sums(contraction.function)
+        body = self.name_sums(term.subs(contraction, 1)) * self.name_sums(inner)
         swap = sp.Dummy(integer=True)
         body = body.subs(bound, swap).subs(free, column).subs(swap, row)
         self.statements.append(
@@ -256,7 +256,8 @@ class _Pass:
             definition = self.by_symbol.get(atom.base.label)
             if definition is not None:
                 found.append((definition, atom.indices[0]))
-        found.extend((self.by_symbol[s], None) for s in expression.free_symbols if s in self.by_symbol)
+        # An indexed entry lists its array's label among the free symbols; only bare symbols are rank 0.
+        found.extend((d, None) for s, d in self.by_symbol.items() if d.row is None and expression.has(s))
         return sorted(found, key=lambda pair: self.definitions.index(pair[0]))
 
     def _level(self, expression: sp.Expr, row: sp.Symbol | None, home: IndexSet | None) -> tuple[int, int]:
@@ -291,6 +292,10 @@ class _Pass:
         targets = {s.target.base for s in self.statements if s.accumulate}
         for s in self.statements:
             s.level = self._level(s.expression, s.row, s.home)[0]
+        # Nothing reads an output, so matrix outputs wait for the last row loop and share its pass over memory.
+        matrices = [s for s in self.statements if s.column is not None]
+        for s in matrices:
+            s.level = max(m.level for m in matrices if m.home == s.home)
         statements = list(self.statements)
         for base in sorted(targets, key=str):
             statements = self._initialised(base, statements)

@@ -179,7 +179,7 @@ def _ring_series(
                     continue
                 if alpha[j]:
                     next_f = next_f * fmpq(1, alpha[j] + 1)
-                below.append((alpha[:j] + (alpha[j] + 1,) + alpha[j + 1 :], next_f, next_g, j))
+                below.append(((*alpha[:j], alpha[j] + 1, *alpha[j + 1:]), next_f, next_g, j))
         level, k = below, k + 1
     if order is not None and not (f.irregular_in(ring.hbar) or g.irregular_in(ring.hbar)):
         total = divmod(total, hbar ** (order + 1))[1]
@@ -228,7 +228,7 @@ def _sympy_series(
             if j is None:
                 found[key] = f if left else g
             else:
-                inner = derivative(left, alpha[:j] + (alpha[j] - 1,) + alpha[j + 1 :])
+                inner = derivative(left, (*alpha[:j], alpha[j] - 1, *alpha[j + 1:]))
                 found[key] = sp.diff(inner, space.variables[j]) if inner != 0 else inner
         return found[key]
 

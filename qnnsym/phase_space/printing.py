@@ -53,8 +53,8 @@ class Printer:
         # then.
         self._simple = (
             exponentials <= 1
-            or exponentials == len(families.get(sp.S.Exp1, ()))
-            and _one_argument(generators)
+            or (exponentials == len(families.get(sp.S.Exp1, ()))
+            and _one_argument(generators))
         )
         self._simple = self._simple and not any(
             g.base.is_number and g.base is not sp.S.Exp1 and g.kind in ("root", "power", "inverse")

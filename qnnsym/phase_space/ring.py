@@ -390,7 +390,7 @@ def _by_power(ring: Ring, poly: fmpq_mpoly, i: int) -> dict[int, fmpq_mpoly]:
     parts: dict[int, dict[tuple[int, ...], Any]] = {}
     for exponents, coefficient in poly.to_dict().items():
         n = int(exponents[i])
-        parts.setdefault(n, {})[exponents[:i] + (0,) + exponents[i + 1 :]] = coefficient
+        parts.setdefault(n, {})[(*exponents[:i], 0, *exponents[i + 1:])] = coefficient
     return {n: ring.context.from_dict(part) for n, part in sorted(parts.items())}
 
 

@@ -97,7 +97,9 @@ class CoherentState(GaussianState):
     def __init__(self, x0: Any = 0, p0: Any = 0, mass: Any = 1, omega: Any = 1):
         self.mass = _values(mass, "The mass", positive=True)
         self.omega = _values(omega, "The frequency omega", positive=True)
-        super().__init__(1, x0, p0)
+        self.x0 = _values(x0, "The centre x0")
+        self.p0 = _values(p0, "The centre p0")
+        self.c = None
 
     def _widths(self, space: PhaseSpace) -> tuple[list[sp.Expr], list[sp.Expr]]:
         mass, omega = _spread(self.mass, space, "mass"), _spread(self.omega, space, "omega")

@@ -1,0 +1,1 @@
+"""From equations to kernels: the loop form and its emitters."""
