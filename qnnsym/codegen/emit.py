@@ -6,6 +6,8 @@ literal transcription in exact rationals. Neither shares arithmetic with the com
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import sympy as sp
 
 from qnnsym.codegen.loops import Accumulate, Assign, Function, Let, Loop, Row
@@ -30,7 +32,16 @@ HELPERS = {
 def emit_numba(functions: list[Function], header: str) -> str:
     """Source of a self-contained module with one compiled function per kernel."""
     printer = Printer(NUMBA)
-    bodies = [_numba_function(f, printer) for f in functions]
+    bodies: list[str] = []
+    seen: list[Function] = []
+    for function in functions:
+        # A kernel equal to an earlier one (a truncation that cuts nothing) is compiled once.
+        twin = next((f for f in seen if replace(f, name=function.name) == function), None)
+        if twin is None:
+            bodies.append(_numba_function(function, printer))
+            seen.append(function)
+        else:
+            bodies.append(f"{function.name} = {twin.name}\n")
     text = "\n\n".join(bodies)
     helpers = "".join(
         f"@njit(float64(float64), cache=True, error_model='numpy')\ndef {name}(u):\n{body}\n\n"

@@ -147,7 +147,7 @@ class _Lowering:
                     expression = expression.subs(d.row, swap).subs(d.bound, d.row).subs(swap, column)
                 target = sp.IndexedBase(d.symbol)[column]
                 groups.setdefault((column, d.home), []).append(Accumulate(target, expression.xreplace(local)))
-        return [Loop(column, home.extent, self._shared(nodes)) for (column, home), nodes in groups.items()]
+        return [Loop(column, home.extent, self._shared(_merged(nodes))) for (column, home), nodes in groups.items()]
 
     @staticmethod
     def _shared(nodes: list) -> tuple:
@@ -195,6 +195,14 @@ class _Lowering:
             return part.func(*(walk(a) for a in part.args)) if part.args else part
 
         return walk(expression)
+
+
+def _merged(nodes: list) -> list:
+    """Accumulations into the same entry as one: the entry is read and written once."""
+    merged: dict[tuple, list] = {}
+    for node in nodes:
+        merged.setdefault((type(node), node.target), []).append(node.value)
+    return [kind(target, sp.Add(*values)) for (kind, target), values in merged.items()]
 
 
 def _mapped(node, entry):

@@ -6,7 +6,7 @@ in Piecewise; the rules below are all that is needed for sums of products and el
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import sympy as sp
 
@@ -94,8 +94,23 @@ def _contract(expression: sp.Expr) -> sp.Expr:
     if not isinstance(expression, sp.Sum):
         return expression.func(*(_contract(a) for a in expression.args))
     inner, index, extent = peel(expression)
-    body = sp.expand_mul(_contract(inner), deep=False)
-    return sp.Add(*(_contract_term(term, index, extent) for term in sp.Add.make_args(body)))
+    return sp.Add(*(_contract_term(term, index, extent) for term in opened(_contract(inner), _has_delta)))
+
+
+def opened(expression: sp.Expr, wanted: Callable[[sp.Expr], bool]) -> list[sp.Expr]:
+    """Terms of a sum of products; only the factors that are wanted are multiplied out, the rest stay as written."""
+    if isinstance(expression, sp.Add):
+        return [term for part in expression.args for term in opened(part, wanted)]
+    if isinstance(expression, sp.Mul):
+        for n, factor in enumerate(expression.args):
+            if isinstance(factor, sp.Add) and wanted(factor):
+                rest = sp.Mul(*expression.args[:n], *expression.args[n + 1 :])
+                return [term for part in factor.args for term in opened(part * rest, wanted)]
+    return [expression]
+
+
+def _has_delta(factor: sp.Expr) -> bool:
+    return factor.has(sp.KroneckerDelta)
 
 
 def _contract_term(term: sp.Expr, index: sp.Symbol, extent: sp.Expr) -> sp.Expr:

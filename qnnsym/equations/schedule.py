@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import sympy as sp
 
-from qnnsym.equations.calculus import canonical, peel
+from qnnsym.equations.calculus import canonical, opened, peel
 from qnnsym.equations.indexed import EquationSet, IndexSet
 from qnnsym.errors import InputError
 
@@ -83,6 +83,11 @@ def schedule(equations: EquationSet) -> Schedule:
     for equation in equations.equations:
         pass_.equation(equation.target, equation.rhs)
     return pass_.finish()
+
+
+def _has_contraction(factor: sp.Expr) -> bool:
+    """Whether a sum stands in the factor outside functions: only then do its terms go different ways."""
+    return any(isinstance(f, sp.Sum) for term in factor.args for f in sp.Mul.make_args(term))
 
 
 class _Pass:
@@ -202,7 +207,7 @@ class _Pass:
         """Turn one equation into statements: an elementwise part and its transposed contractions."""
         rhs = canonical(rhs, self.sets, frozenset(target.indices))
         plain, transposed = [], []
-        for term in sp.Add.make_args(sp.expand_mul(rhs, deep=False)):
+        for term in opened(rhs, _has_contraction):
             sums = [f for f in sp.Mul.make_args(term) if isinstance(f, sp.Sum)]
             one = len(sums) == 1 and len(target.indices) == 1
             if one and self.transposed(*peel(sums[0])[:2]):

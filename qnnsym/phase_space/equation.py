@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 
 import sympy as sp
 
+from qnnsym.equations.numbers import exact_decimals
 from qnnsym.errors import InputError
 from qnnsym.phase_space.moyal import check_order, moyal_bracket, multi_indices, real_form
 from qnnsym.phase_space.ring import Element, NotClosed, Ring, element
-from qnnsym.phase_space.space import PhaseSpace, exact_decimals
+from qnnsym.phase_space.space import PhaseSpace
 
 
 class Term(NamedTuple):

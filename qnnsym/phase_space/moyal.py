@@ -17,9 +17,10 @@ from typing import Any
 import sympy as sp
 from flint import fmpq
 
+from qnnsym.equations.numbers import exact_decimals
 from qnnsym.errors import InputError
 from qnnsym.phase_space.ring import Element, NotClosed, Ring, element
-from qnnsym.phase_space.space import PhaseSpace, exact_decimals
+from qnnsym.phase_space.space import PhaseSpace
 
 Operand = Any  # SymPy expression or ring Element
 

@@ -17,11 +17,12 @@ from typing import Any
 import sympy as sp
 from flint import Ordering, fmpq_mpoly, fmpq_mpoly_ctx
 
+from qnnsym.equations.numbers import exact_decimals
 from qnnsym.errors import InputError
 from qnnsym.phase_space.collect import Collector, Generator, NotClosed
 from qnnsym.phase_space.printing import Printer
 from qnnsym.phase_space.reading import Reader
-from qnnsym.phase_space.space import PhaseSpace, exact_decimals
+from qnnsym.phase_space.space import PhaseSpace
 
 __all__ = ["Element", "NotClosed", "Ring", "derivatives", "element"]
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import sympy as sp
 
+from qnnsym.equations.numbers import exact_decimals, exact_number
 from qnnsym.errors import InputError
-from qnnsym.phase_space.space import PhaseSpace, exact_decimals, exact_number
+from qnnsym.phase_space.space import PhaseSpace
 
 Component = tuple[Any, Any, Any, Any]
 

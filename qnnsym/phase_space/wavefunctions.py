@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import sympy as sp
 
+from qnnsym.equations.numbers import exact_decimals
 from qnnsym.errors import InputError
 from qnnsym.phase_space.moyal import real_form
-from qnnsym.phase_space.space import PhaseSpace, exact_decimals
+from qnnsym.phase_space.space import PhaseSpace
 
 
 class _Piece(NamedTuple):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import sympy as sp
 
+from qnnsym.equations.numbers import exact_decimals, exact_number
 from qnnsym.errors import InputError
 from qnnsym.phase_space import PhaseSpace
-from qnnsym.phase_space.space import exact_decimals, exact_number
 
 
 def test_symbols_carry_their_assumptions():

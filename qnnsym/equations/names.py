@@ -1,0 +1,21 @@
+"""Names in generated code: a model's own names, kept wherever the kernel's text leaves them free."""
+
+from __future__ import annotations
+
+import keyword
+import re
+
+# What a kernel's text uses for itself; the emitters' helper functions are among them.
+RESERVED = frozenset(
+    "state ext par dims work rates math np mp njit float64 SIGNATURE range abs max logistic softplus relu step".split()
+)
+
+# Intermediates are a letter and a number (u0, v3), row pieces end in _row.
+INTERMEDIATE = re.compile(r"[a-z]\d+|.*_row\d*|.*_sum|z_.*")
+
+
+def identifier(name: str, taken: frozenset[str] | set[str] = frozenset()) -> str:
+    """The name itself, or with underscores appended until it is free (lambda becomes lambda_)."""
+    while keyword.iskeyword(name) or name in RESERVED or name in taken or INTERMEDIATE.fullmatch(name):
+        name += "_"
+    return name

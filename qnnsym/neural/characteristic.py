@@ -1,0 +1,162 @@
+"""Hamilton's equations of a neural Hamiltonian, derived at index level: their text does not depend on N.
+
+    y' = H_Delta,   Delta' = -H_y,   W' = H_M,   M' = -H_W
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from qnnsym.equations.calculus import canonical, differentiate, tangent_set
+from qnnsym.equations.indexed import Array, Equation, EquationSet
+from qnnsym.errors import InputError
+from qnnsym.neural.hamiltonian import COLUMNS, COSTATE, INPUTS, MOVING, NEURONS, SIZE, M, NeuralHamiltonian, W, Y, Z
+
+READINGS = ("canonical", "causal", "variational", "frozen")
+
+
+@dataclass(frozen=True)
+class CharacteristicEquations:
+    """The characteristic equations of a neural Hamiltonian; made by `NeuralHamiltonian.characteristic_equations`.
+
+    Attributes:
+        hamiltonian: the Hamiltonian they come from.
+        equations: EquationSet of the rates of y, Delta, W and M, in that order.
+        kinetic: +1 or -1, the sign of the kinetic term.
+        states: names of the state's parts, in the order of the flat state (weights row by row).
+    """
+
+    hamiltonian: NeuralHamiltonian
+    equations: EquationSet
+    kinetic: int = 1
+    states: tuple[str, ...] = ("y", "costate", "weights", "momenta")
+
+    @cached_property
+    def tangent(self) -> EquationSet:
+        """Rates of (state, direction): the equations and their derivative along the direction."""
+        return tangent_set(self.equations)
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """(N, l) of this network, the kernel's `dims`."""
+        return self.hamiltonian.network.neurons, self.hamiltonian.network.inputs
+
+    @property
+    def dimension(self) -> int:
+        """Length of the flat state."""
+        net = self.hamiltonian.network
+        return 2 * net.neurons * (1 + net.columns)
+
+    def rhs(
+        self, t: float, y: Any, costate: Any, weights: Any, momenta: Any, inputs: Any = None
+    ) -> Mapping[str, np.ndarray]:
+        """The time derivatives at one point.
+
+        Arguments:
+            t: time.  y, costate: arrays (N,).  weights, momenta: arrays (N, l + 1 + N).
+            inputs: array (l,) or function of t; needed where the network has inputs.
+
+        Returns:
+            {"y", "costate", "weights", "momenta"}: arrays of the same shapes.
+        """
+        from qnnsym.neural import numerics
+
+        return numerics.rates(self, t, y, costate, weights, momenta, inputs)
+
+    def compiled(self, tangent: bool = False, inputs: Any = None):
+        """The compiled right-hand side, in place on flat float64 arrays ordered as `states`.
+
+        Arguments:
+            tangent: False gives f(t, state, out); True gives f(t, state, v, out, out_v) with the derivative along v.
+            inputs: array (l,) or function of t; needed where the network has inputs.
+        """
+        from qnnsym.neural import numerics
+
+        return numerics.compiled(self, tangent, inputs)
+
+    def integrate(self, state: Any, times: Any, rtol: float = 1e-10, atol: float = 1e-12, **options: Any):
+        """The final state by the compiled driver alone (DOP853); state and result are flat arrays."""
+        from qnnsym.neural import numerics
+
+        return numerics.integrate(self, state, times, rtol=rtol, atol=atol, **options)
+
+    def solve(
+        self,
+        times: Any,
+        y0: Any,
+        costate0: Any,
+        weights: Any,
+        momenta: Any,
+        inputs: Any = None,
+        rtol: float = 1e-10,
+        **options: Any,
+    ):
+        """Integrate from initial data.
+
+        Arguments:
+            times: array, or (start, stop, number); descending times integrate backwards.
+            y0, costate0: arrays (N,).  weights, momenta: arrays (N, l + 1 + N), momenta of static weights zero.
+            inputs: array (l,) or function of t.
+            rtol: relative tolerance; atol, method, step and max_steps are passed on.
+
+        Returns:
+            Solution; states (times, y | costate | W row-major | M row-major).
+
+        Raises:
+            InputError: for arrays of a wrong shape, non-finite values, or parameters without a value.
+        """
+        from qnnsym.neural import numerics
+
+        return numerics.solve(self, times, y0, costate0, weights, momenta, inputs, rtol=rtol, **options)
+
+    @cached_property
+    def latex(self) -> dict[str, str]:
+        """{variable: LaTeX of its equation}, with Delta_k F_k's derivative written by the activation itself."""
+        from qnnsym.neural.printing import equations_latex
+
+        return equations_latex(self)
+
+
+def characteristic_equations(
+    hamiltonian: NeuralHamiltonian, reading: str = "canonical", kinetic: str = "plus"
+) -> CharacteristicEquations:
+    """Derive the characteristic equations; see `NeuralHamiltonian.characteristic_equations`."""
+    if reading not in READINGS:
+        raise InputError(f"The reading {reading!r} is not known; use one of {', '.join(READINGS)}.")
+    if reading != "canonical":
+        raise InputError(
+            f"The reading {reading!r} gives a meaning to delayed variables, and this Hamiltonian has no delay; use "
+            'reading="canonical".'
+        )
+    if kinetic not in ("plus", "minus"):
+        raise InputError(f"kinetic={kinetic!r} is not a sign; use 'plus' or 'minus'.")
+    sign = 1 if kinetic == "plus" else -1
+    return CharacteristicEquations(hamiltonian, index_equations(hamiltonian, sign), sign)
+
+
+def index_equations(hamiltonian: NeuralHamiltonian, sign: int = 1) -> EquationSet:
+    """The four families of Hamilton's equations, each with its free indices."""
+    h, k, j = hamiltonian.index_form(sign), NEURONS.index(), COLUMNS.index()
+    rates = ((Y, COSTATE[k], 1), (COSTATE, Y[k], -1), (W, M[k, j], 1), (M, W[k, j], -1))
+    outputs = tuple(Array("d_" + array.name, array.axes) for array, *_ in rates)
+    arrays = hamiltonian.arrays
+    equations = EquationSet("rhs", (SIZE, INPUTS), hamiltonian.scalars, arrays, (Z,), outputs, ())
+    sets = equations.index_sets()
+    derived = []
+    for output, (array, variable, direction) in zip(outputs, rates, strict=True):
+        rate = direction * differentiate(h, variable, (Z,))
+        if array is M and hamiltonian.dynamical is not None:
+            # A static weight is a parameter: no momentum is conjugate to it.
+            rate = MOVING[k, j] * rate
+        at = variable.indices
+        derived.append(Equation(output[at], canonical(rate, sets, frozenset(at))))
+    by_base = {Y.base: outputs[1], W.base: outputs[3]}
+    entries = tuple(
+        Equation(by_base[entry.base][entry.indices], -derivative) for entry, derivative in hamiltonian.cost_entries()
+    )
+    return equations.changed(equations=tuple(derived), entries=entries)
