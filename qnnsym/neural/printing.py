@@ -1,0 +1,90 @@
+"""LaTeX of neural Hamiltonians and their characteristic equations; indices are zero-based, as in the arrays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sympy as sp
+from sympy.printing.latex import LatexPrinter
+
+from qnnsym.equations.calculus import canonical, peel
+from qnnsym.neural.hamiltonian import COLUMNS, MASK, NEURONS, NeuralHamiltonian, W, Z
+
+if TYPE_CHECKING:
+    from qnnsym.neural.characteristic import CharacteristicEquations
+
+LEFT = {
+    "d_y": r"\dot y_{k}",
+    "d_D": r"\dot \Delta_{k}",
+    "d_W": r"\dot W_{k j}",
+    "d_M": r"\dot M_{k j}",
+}
+
+
+def equations_latex(eqs: CharacteristicEquations) -> dict[str, str]:
+    """{title: LaTeX} of u and of the four families of equations."""
+    found = {"drive": drive_latex(eqs.hamiltonian)}
+    titles = ("activity", "costate", "weights", "momenta")
+    for title, equation in zip(titles, eqs.equations.equations, strict=True):
+        name = str(equation.target.base.label)
+        found[title] = f"{LEFT[name]} = {expression_latex(eqs.hamiltonian, equation.rhs)}"
+    for number, entry in enumerate(eqs.equations.entries):
+        label = str(entry.target.base.label)
+        indices = " ".join(str(i) for i in entry.target.indices)
+        stem = {"d_D": r"\dot \Delta", "d_M": r"\dot M"}[label]
+        found[f"cost {number + 1}"] = rf"{stem}_{{{indices}}} \;{{+}}\!= {expression_latex(eqs.hamiltonian, entry.rhs)}"
+    return found
+
+
+def drive_latex(hamiltonian: NeuralHamiltonian) -> str:
+    """The definition of the drive u_k and of the assembled vector z."""
+    synapse = "S_{k j} " if hamiltonian.network.mask is not None else ""
+    return rf"u_{{k}} = \sum_{{j=0}}^{{N+l}} {synapse}W_{{k j}} z_{{j}}, \qquad z = (x_{{0}}, \ldots, x_{{l-1}}, 1, y)"
+
+
+def hamiltonian_latex(hamiltonian: NeuralHamiltonian, sign: int = 1) -> str:
+    """LaTeX of H in index form, a user's own cost included."""
+    text = expression_latex(hamiltonian, hamiltonian.index_form(sign))
+    if hamiltonian.expression != 0:
+        text += " + " + sp.latex(hamiltonian.expression)
+    return "H = " + text
+
+
+def expression_latex(hamiltonian: NeuralHamiltonian, expression: sp.Expr) -> str:
+    """LaTeX of an indexed expression, its drives abbreviated by u."""
+    labels = {s: sp.Symbol(n) for s, n in zip(hamiltonian.scalars, hamiltonian.parameter_names, strict=True)}
+    printed = _abbreviated(canonical(expression, [NEURONS, COLUMNS])).xreplace(labels)
+    return _IndexPrinter().doprint(printed)
+
+
+def _abbreviated(expression: sp.Expr) -> sp.Expr:
+    """The expression with every sum of weights times z replaced by the drive u of its row."""
+    if not expression.args or isinstance(expression, sp.Indexed):
+        return expression
+    if isinstance(expression, sp.Sum) and expression.has(Z.base):
+        body, column, _ = peel(expression)
+        rows = {e.indices[0] for e in body.atoms(sp.Indexed) if e.base == W.base}
+        if len(rows) == 1 and body in (f := W[(row := rows.pop()), column] * Z[column], f * MASK[row, column]):
+            return sp.IndexedBase("u")[row]
+    return expression.func(*(_abbreviated(a) if isinstance(a, sp.Expr) else a for a in expression.args))
+
+
+class _IndexPrinter(LatexPrinter):
+    """SymPy's printer with one sign of summation per index and indices without commas."""
+
+    def _print_Sum(self, expr: sp.Sum) -> str:
+        signs = "".join(
+            rf"\sum_{{{self._print(i)}={self._print(low)}}}^{{{sp.sstr(high).replace(' ', '')}}} "
+            for i, low, high in reversed(expr.limits)
+        )
+        body = self._print(expr.function)
+        return signs + (rf"\left({body}\right)" if isinstance(expr.function, sp.Add) else body)
+
+    def _print_Indexed(self, expr: sp.Indexed, exp: str | None = None) -> str:
+        name = {"D": r"\Delta"}.get(str(expr.base.label), self._print(expr.base.label))
+        if "_" in name:
+            name = f"{{{name}}}"
+        printed = [self._print(i).replace(" ", "") for i in expr.indices]
+        indices = (" " if all(len(i) == 1 for i in printed) else r",\,").join(printed)
+        text = f"{name}_{{{indices}}}"
+        return text if exp is None else f"{text}^{{{exp}}}"
