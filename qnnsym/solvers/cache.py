@@ -1,0 +1,40 @@
+"""Where numba keeps machine code: set only while functions are made, so that nobody else's code is affected."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def numba_cache(directory: str | Path | None) -> Iterator[str]:
+    """Compile with numba's cache in `directory`; yields a sentence for the user, empty when all is well.
+
+    Arguments:
+        directory: a folder (made if need be); None, or one that cannot be written, compiles into a folder that is
+            forgotten with the process.
+    """
+    from numba.core import config
+
+    before, note = config.CACHE_DIR, ""
+    folder = None if directory is None else Path(directory)
+    if folder is None or not _writable(folder):
+        where = "No folder" if folder is None else f"{folder}"
+        note = f"{where} can be written for compiled kernels, so they are compiled anew in every process."
+        folder = Path(tempfile.gettempdir(), f"qnnsym-{os.getpid()}")
+    config.CACHE_DIR = str(folder)
+    try:
+        yield note
+    finally:
+        config.CACHE_DIR = before
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)

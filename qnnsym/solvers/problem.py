@@ -1,0 +1,203 @@
+"""A kernel with its data, and its solution by the compiled driver."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qnnsym.errors import InputError
+from qnnsym.solvers.cache import numba_cache
+from qnnsym.solvers.progress import Progress
+from qnnsym.solvers.solution import Solution, Status, as_times, finite_array
+from qnnsym.solvers.tableaus import METHODS, Tableau
+from qnnsym.solvers.tables import PiecewisePolynomial
+
+MAX_STEPS = 10_000_000
+# Seconds between two returns to Python: a bar moves, Ctrl-C is heard.
+BREATH = 0.05
+
+
+@cache
+def driver(cache_dir: Path | None) -> Any:
+    """The compiled driver's module, from numba's cache in this folder."""
+    with numba_cache(cache_dir):
+        return importlib.import_module("qnnsym.solvers.stepping")
+
+
+@cache
+def _tableau_arrays(name: str) -> tuple[np.ndarray, ...]:
+    return METHODS[name].arrays()
+
+
+class Problem:
+    """An initial-value problem y' = f(t, y) with a compiled kernel f.
+
+    Arguments:
+        kernel: compiled f(t, state, ext, par, dims, work, rates), see design of the kernels.
+        state: (n,) initial state at the first time.
+        times: output times, or (start, stop, number); descending times integrate backwards.
+        par: parameters.  dims: sizes.  work_size: length of the kernel's work array.
+        table: external signals; None where the kernel has none.
+        breakpoints: times at which a step has to end (the right-hand side jumps).
+        names: names of the state's components.  provenance: carried into the solution.
+        cache_dir: where the driver's machine code is kept.
+
+    Raises:
+        InputError: for states that are not finite and times that do not ascend or descend.
+    """
+
+    def __init__(
+        self,
+        kernel: Any,
+        state: Any,
+        times: Any,
+        *,
+        par: Sequence[float] | np.ndarray = (),
+        dims: Sequence[int] = (),
+        work_size: int = 0,
+        table: PiecewisePolynomial | None = None,
+        breakpoints: Sequence[float] = (),
+        names: Sequence[str] = (),
+        provenance: Mapping[str, Any] | None = None,
+        cache_dir: Path | None = None,
+    ) -> None:
+        self.kernel = kernel
+        self.times = as_times(times)
+        self.state = finite_array(state, (np.size(state),), "The initial state")
+        if not self.state.size:
+            raise InputError("The initial state is empty; give at least one component.")
+        self.par = np.array(par, dtype=float)
+        if np.isnan(self.par).any():
+            raise InputError("A parameter is NaN; give every parameter a number.")
+        self.dims = np.array(dims, dtype=np.int64)
+        self.work_size = int(work_size)
+        self.table = table or PiecewisePolynomial.constant(())
+        self.breakpoints = tuple(breakpoints) + self.table.jumps
+        self.names, self.provenance = tuple(names), dict(provenance or {})
+        self.cache_dir = cache_dir
+
+    def solve(
+        self,
+        method: str = "dop853",
+        rtol: float = 1e-10,
+        atol: float = 1e-12,
+        step: float | None = None,
+        max_steps: int = MAX_STEPS,
+        progress: bool | None = None,
+    ) -> Solution:
+        """Integrate and return the states at the output times.
+
+        Arguments:
+            method: "dop853" (adaptive, order 8, dense output) or "rk4" (fixed step).
+            rtol, atol: tolerances of the adaptive method, per component.
+            step: largest step of rk4 (needed there); first step of dop853.
+            max_steps: accepted and rejected steps after which the run ends.
+            progress: show a bar; None: on a terminal, after a second.
+
+        Raises:
+            InputError: for an unknown method, tolerances that are not positive, or a missing step.
+        """
+        run = _Run(self, method, rtol, atol, step, self.times)
+        began = time.perf_counter()
+        with Progress(f"solving {self.provenance.get('model', '')}".strip(), progress) as bar:
+            status = run.drive(max_steps, bar)
+        seconds = time.perf_counter() - began
+        reached = int(run.counts[5])
+        statistics = {
+            "steps": float(run.counts[1]),
+            "rejected": float(run.counts[2]),
+            "evaluations": float(run.counts[3]),
+            "seconds": seconds,
+        }
+        diagnostics = {"table_error": self.table.error} if self.table.error else {}
+        warnings = [] if status is Status.SUCCESS else [f"Reached t = {run.scalars[0]:.6g}. {status.value}"]
+        return Solution(
+            self.times[:reached], run.outputs[:reached], status, statistics, diagnostics, warnings, self.provenance,
+            names=self.names,
+        )  # fmt: skip
+
+    def integrate(
+        self, method: str = "dop853", rtol: float = 1e-10, atol: float = 1e-12, step: float | None = None
+    ) -> np.ndarray:
+        """The state at the last time by the compiled driver alone, without outputs on the way.
+
+        Raises:
+            InputError: as for `solve`, and when the last time cannot be reached.
+        """
+        run = _Run(self, method, rtol, atol, step, self.times[[0, -1]])
+        status = run.drive(MAX_STEPS, None)
+        if status is not Status.SUCCESS:
+            raise InputError(f"The integration stops at t = {run.scalars[0]:.6g}. {status.value}")
+        return run.y
+
+
+class _Run:
+    """The arrays of one integration, so that it can be left and taken up again."""
+
+    def __init__(self, problem: Problem, method: str, rtol: float, atol: float, step: Any, times: np.ndarray) -> None:
+        if method not in METHODS:
+            raise InputError(f"The method {method!r} is not known; use one of {', '.join(METHODS)}.")
+        tableau: Tableau = METHODS[method]
+        for name, value in (("rtol", rtol), ("atol", atol)):
+            if not (np.isfinite(value) and value > 0):
+                raise InputError(f"{name} is {value!r}; give a positive number.")
+        if step is not None and not (np.isfinite(step) and step > 0):
+            raise InputError(f"The step is {step!r}; give a positive number.")
+        if not tableau.adaptive and step is None:
+            raise InputError(f"The method {method} has a fixed step; give step=... .")
+        self.compiled = driver(problem.cache_dir)
+        self.y = problem.state.copy()
+        n, rows = self.y.size, len(tableau.c)
+        self.times = times
+        self.outputs = np.empty((times.size, n))
+        self.outputs[0] = self.y
+        self.scalars = np.array([times[0], step or 0.0 if tableau.adaptive else 0.0])
+        self.counts = np.zeros(9, np.int64)
+        self.counts[5] = 1
+        stops = _stops(times, problem.breakpoints, everywhere=not tableau.adaptive)
+        recorded = np.array([_index(times, s) for s in stops], np.int64)
+        external = np.zeros(problem.table.channels)
+        self._arguments = (
+            problem.kernel, self.y, np.empty((rows, n)), np.empty(n), np.empty(n),
+            problem.table.breaks, problem.table.pieces, external, problem.par, problem.dims,
+            np.zeros(problem.work_size), stops, recorded, self.times, self.outputs,
+            *_tableau_arrays(method), rtol, atol, step or 0.0,
+        )  # fmt: skip
+
+    def drive(self, max_steps: int, bar: Progress | None) -> Status:
+        """Advance until the last stop, a failure, or the user's interruption."""
+        budget = max_steps if bar is None else 64
+        start, stop = self.times[0], self.times[-1]
+        try:
+            while True:
+                taken = int(self.counts[1] + self.counts[2])
+                if taken >= max_steps:
+                    return Status.MAX_STEPS
+                began = time.perf_counter()
+                self.compiled.advance(*self._arguments, min(budget, max_steps - taken), self.scalars, self.counts)
+                if self.counts[0]:
+                    return (Status.SUCCESS, Status.STEP_TOO_SMALL, Status.NON_FINITE)[int(self.counts[0]) - 1]
+                if bar is not None:
+                    bar.update((self.scalars[0] - start) / (stop - start))
+                    budget = budget * 2 if time.perf_counter() - began < BREATH else max(1, budget // 2)
+        except KeyboardInterrupt:
+            return Status.INTERRUPTED
+
+
+def _stops(times: np.ndarray, breakpoints: Sequence[float], everywhere: bool) -> np.ndarray:
+    """Where steps have to end: the breakpoints inside, the last time, and every output for a fixed step."""
+    low, high = sorted((times[0], times[-1]))
+    inner = [b for b in breakpoints if low < b < high]
+    stops = sorted({*inner, *(times[1:] if everywhere else ()), times[-1]})
+    return np.array(stops if times[-1] > times[0] else stops[::-1], dtype=float)
+
+
+def _index(times: np.ndarray, stop: float) -> int:
+    found = np.flatnonzero(times == stop)
+    return int(found[0]) if found.size else -1

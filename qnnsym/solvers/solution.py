@@ -1,0 +1,224 @@
+"""What every solver returns: times, states, expectation values, and the diagnostics that travel with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qnnsym.errors import InputError, StorageError
+
+
+class Status(Enum):
+    """How a solution ended; the text says what to do next."""
+
+    SUCCESS = "The solver reached the last time."
+    MAX_STEPS = "The largest number of steps was used up; raise max_steps, or loosen the tolerance."
+    STEP_TOO_SMALL = "The step became too small to advance time; the solution may be singular, or rtol too tight."
+    NON_FINITE = "The state became infinite or NaN; the solution may blow up, or a parameter lies outside its range."
+    INTERRUPTED = "The run was interrupted; what was reached is kept, run again to finish."
+
+
+@dataclass
+class Solution:
+    """A numerical solution.
+
+    Attributes:
+        times: (n,) the times reached, in the model's unit of time.
+        states: (n, ...) the states at these times, or None where they were not kept.
+        status: how it ended.
+        statistics: counts and seconds (steps, evaluations, ...).
+        diagnostics: measured qualities (estimated_error, boundary_mass, ...).
+        warnings: sentences about what should not be overlooked.
+        provenance: model, signature and parameters of the run.
+        expect: {name: (n,) expectation values}.
+        grid: the coordinate arrays of a state's axes, where it lives on a grid.
+        names: names of the components of a flat state.
+    """
+
+    times: np.ndarray
+    states: np.ndarray | None = None
+    status: Status = Status.SUCCESS
+    statistics: dict[str, float] = field(default_factory=dict)
+    diagnostics: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    expect: dict[str, np.ndarray] = field(default_factory=dict)
+    grid: tuple[np.ndarray, ...] | None = None
+    names: tuple[str, ...] = ()
+
+    @property
+    def success(self) -> bool:
+        """Whether the last time was reached."""
+        return self.status is Status.SUCCESS
+
+    @property
+    def final(self) -> np.ndarray:
+        """The state at the last time reached."""
+        if self.states is None or not len(self.states):
+            raise InputError("This solution kept no states; solve again with store_states=True.")
+        return self.states[-1]
+
+    def save(self, path: str | Path, checks: Sequence[Mapping[str, Any]] = ()) -> Path:
+        """Write netCDF with CF-like attributes, whole or not at all.
+
+        Arguments:
+            path: file to write.
+            checks: rows of the table of checks, stored as JSON.
+
+        Raises:
+            StorageError: when the disk refuses.
+        """
+        from qnnsym.storage import atomic_path
+
+        dataset = self._dataset(checks)
+        with atomic_path(path) as temporary:
+            dataset.to_netcdf(temporary, engine="h5netcdf")
+        return Path(path)
+
+    def _dataset(self, checks: Sequence[Mapping[str, Any]]) -> Any:
+        import xarray
+
+        coordinates: dict[str, Any] = {"time": ("time", self.times, {"units": "1", "long_name": "time"})}
+        variables: dict[str, Any] = {}
+        if self.states is not None:
+            if self.grid is not None:
+                axes = ("x", "p")
+                for axis, values in zip(axes, self.grid, strict=True):
+                    coordinates[axis] = (axis, values, {"units": "1", "long_name": f"phase-space coordinate {axis}"})
+                meaning = {"units": "1", "long_name": "Wigner function, normalised to iint W dx dp = 1"}
+                variables["W"] = (("time", *axes), self.states, meaning)
+            else:
+                variables["state"] = (("time", "component"), self.states, {"units": "1", "long_name": "flat state"})
+                if self.names:
+                    coordinates["component"] = ("component", np.array(self.names, dtype="U"))
+        for name, values in self.expect.items():
+            meaning = {"units": "1", "long_name": f"expectation of {name}"}
+            variables[f"expect_{_plain(name)}"] = ("time", values, meaning)
+        attributes = {
+            "Conventions": "CF-1.10",
+            "title": str(self.provenance.get("model", "qnnsym solution")),
+            "status": self.status.name,
+            "expectation_names": json.dumps(list(self.expect)),
+            "checks": json.dumps(list(checks)),
+            "library_versions": json.dumps(library_versions()),
+            **{key: json.dumps(getattr(self, key), default=_plain_number) for key in _RECORDS},
+        }
+        return xarray.Dataset(variables, coordinates, attributes)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Solution:
+        """Read what `save` wrote.
+
+        Raises:
+            StorageError: when the file is missing or is not such a file.
+        """
+        import xarray
+
+        try:
+            with xarray.open_dataset(path, engine="h5netcdf") as dataset:
+                dataset.load()
+        except (OSError, ValueError, KeyError) as error:
+            raise StorageError(f"{path} cannot be read as a result ({error}); run the model again.") from error
+        records = {key: json.loads(dataset.attrs[key]) for key in _RECORDS}
+        expect = {n: dataset[f"expect_{_plain(n)}"].values for n in json.loads(dataset.attrs["expectation_names"])}
+        on_grid = "W" in dataset
+        states = dataset["W"].values if on_grid else dataset["state"].values if "state" in dataset else None
+        return cls(
+            times=dataset["time"].values,
+            states=states,
+            status=Status[dataset.attrs["status"]],
+            expect=expect,
+            grid=(dataset["x"].values, dataset["p"].values) if on_grid else None,
+            names=tuple(map(str, dataset["component"].values)) if "component" in dataset.coords else (),
+            **records,
+        )
+
+    def __str__(self) -> str:
+        rows = [("status", self.status.name)]
+        if len(self.times):
+            rows.append(("times", f"{self.times[0]:g} to {self.times[-1]:g}, {len(self.times)} points"))
+        if self.states is not None:
+            rows.append(("states", " x ".join(map(str, self.states.shape[1:]))))
+        rows += [(key.replace("_", " "), f"{value:.4g}") for key, value in self.statistics.items()]
+        rows += [(key.replace("_", " "), f"{value:.2e}") for key, value in self.diagnostics.items()]
+        width = max(len(key) for key, _ in rows)
+        lines = [f"{key:<{width}}  {value}" for key, value in rows]
+        if not self.success:
+            lines.append(self.status.value)
+        return "\n".join([*lines, *self.warnings])
+
+
+_RECORDS = ("statistics", "diagnostics", "warnings", "provenance")
+
+
+def _plain(name: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in name)
+
+
+def _plain_number(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of what computed a result; they belong to results, never to generated text."""
+    import platform
+    from importlib.metadata import version
+
+    found = {name: version(name) for name in ("qnnsym", "numpy", "scipy", "numba", "sympy", "mpmath")}
+    return {"python": platform.python_version(), **found}
+
+
+def as_times(times: Any) -> np.ndarray:
+    """Output times as a float array.
+
+    Arguments:
+        times: array of at least two times, strictly ascending or descending, or (start, stop, number) with an integer
+            number of at least 2. Three numbers in a list or array are three times; in a tuple they are a range if the
+            last is an integer above 1.
+
+    Raises:
+        InputError: for anything else.
+    """
+    if isinstance(times, tuple) and len(times) == 3 and _is_count(times[2]):
+        start, stop, number = float(times[0]), float(times[1]), int(times[2])
+        if number < 2 or not np.isfinite([start, stop]).all() or start == stop:
+            raise InputError(f"times={times} is no range; write (start, stop, number) with number of at least 2.")
+        return np.linspace(start, stop, number)
+    try:
+        array = np.asarray(times, dtype=float)
+    except (TypeError, ValueError):
+        array = np.array(np.nan)
+    if array.ndim != 1 or array.size < 2 or not np.isfinite(array).all():
+        raise InputError(f"times={times!r} are not times; give an array of at least two, or (start, stop, number).")
+    steps = np.diff(array)
+    if not ((steps > 0).all() or (steps < 0).all()):
+        raise InputError("The times neither ascend nor descend throughout; sort them and take out repeated ones.")
+    return array
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) or (hasattr(value, "is_Integer") and bool(value.is_Integer))
+
+
+def finite_array(value: Any, shape: Iterable[int], what: str) -> np.ndarray:
+    """A float64 copy of the given shape with finite entries.
+
+    Raises:
+        InputError: naming what was given and what is needed.
+    """
+    shape = tuple(shape)
+    try:
+        array = np.array(value, dtype=float)
+    except (TypeError, ValueError):
+        raise InputError(f"{what} is no array of numbers: {value!r}; give one of shape {shape}.") from None
+    if array.shape != shape:
+        raise InputError(f"{what} has the shape {array.shape}; it needs {shape}.")
+    if not np.isfinite(array).all():
+        raise InputError(f"{what} holds NaN or infinite entries; give finite numbers.")
+    return array
