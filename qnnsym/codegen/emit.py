@@ -26,6 +26,8 @@ HELPERS = {
     "softplus": "    return max(u, 0.0) + math.log1p(math.exp(-abs(u))) if u == u else u\n",
     "relu": "    return u if u > 0.0 or u != u else 0.0\n",
     "step": "    return 1.0 if u > 0.0 else (0.0 if u == u else u)\n",
+    # The value itself. LLVM would move a division out of sight into the loop, x*(1/a) becoming x/a for every entry.
+    "held": "    return u if u == u else u + u\n",
 }
 
 
@@ -58,9 +60,16 @@ def _numba_function(function: Function, printer: Printer) -> str:
         f'@njit(SIGNATURE, cache=True, fastmath={FASTMATH}, error_model="numpy")',
         f"def {function.name}({ARGUMENTS}):",
         *_preamble(function, printer, slices=True),
-        *_numba_body(function.body, printer, 1),
+        *(_held(line) for line in _numba_body(function.body, printer, 1)),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _held(line: str) -> str:
+    """A scalar computed before all loops by a division, kept from being moved into them."""
+    name, equals, value = line.strip().partition(" = ")
+    before_loops = line.startswith("    ") and not line.startswith("     ") and name.isidentifier()
+    return f"    {name} = held({value})" if equals and before_loops and "/" in value else line
 
 
 def _preamble(function: Function, printer: Printer, slices: bool) -> list[str]:

@@ -53,22 +53,23 @@ class CharacteristicEquations:
         return 2 * net.neurons * (1 + net.columns)
 
     def rhs(
-        self, t: float, y: Any, costate: Any, weights: Any, momenta: Any, inputs: Any = None
+        self, t: float, y: Any, costate: Any, weights: Any, momenta: Any, inputs: Any = None, values: Any = None
     ) -> Mapping[str, np.ndarray]:
         """The time derivatives at one point.
 
         Arguments:
             t: time.  y, costate: arrays (N,).  weights, momenta: arrays (N, l + 1 + N).
             inputs: array (l,) or function of t; needed where the network has inputs.
+            values: {name or Symbol: number} for symbolic parameters.
 
         Returns:
             {"y", "costate", "weights", "momenta"}: arrays of the same shapes.
         """
         from qnnsym.neural import numerics
 
-        return numerics.rates(self, t, y, costate, weights, momenta, inputs)
+        return numerics.rates(self, t, y, costate, weights, momenta, inputs, values)
 
-    def compiled(self, tangent: bool = False, inputs: Any = None):
+    def compiled(self, tangent: bool = False, inputs: Any = None, values: Any = None):
         """The compiled right-hand side, in place on flat float64 arrays ordered as `states`.
 
         Arguments:
@@ -77,7 +78,7 @@ class CharacteristicEquations:
         """
         from qnnsym.neural import numerics
 
-        return numerics.compiled(self, tangent, inputs)
+        return numerics.compiled(self, tangent, inputs, values)
 
     def integrate(self, state: Any, times: Any, rtol: float = 1e-10, atol: float = 1e-12, **options: Any):
         """The final state by the compiled driver alone (DOP853); state and result are flat arrays."""

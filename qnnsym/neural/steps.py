@@ -156,18 +156,18 @@ def _tangent_obligation(eqs: CharacteristicEquations, neurons: int, inputs: int,
         )
     ).subs(fixed)
     ranges = {s: (0.3, 1.7) for s in remainder.free_symbols - {small}}
-    return VanishingOrder(_plain(remainder), small, 2, ranges, exact=False)
+    return VanishingOrder(plain(remainder), small, 2, ranges, exact=False)
 
 
 def _cost_step(eqs: CharacteristicEquations) -> Step:
     """A user's cost: its derivatives against differences of the cost itself in 50 digits."""
     hamiltonian = eqs.hamiltonian
-    expression = _plain(hamiltonian.expression)
+    expression = plain(hamiltonian.expression)
     symbols = sorted(expression.free_symbols, key=sp.default_sort_key)
     derivatives = []
     for entry, derivative in hamiltonian.cost_entries():
         name = f"{entry.base.label}_" + "_".join(map(str, entry.indices))
-        scalar = _plain(unroll(derivative, _sizes(*eqs.sizes), (Z,)))
+        scalar = plain(unroll(derivative, _sizes(*eqs.sizes), (Z,)))
         difference = _slope(expression, symbols, next(s for s in symbols if s.name == name))
         derivatives.append((scalar.xreplace({v: k for k, v in hamiltonian._rename.items()}), difference))
     return Step(
@@ -191,7 +191,7 @@ def _slope(expression: sp.Expr, symbols: list[sp.Symbol], along: sp.Symbol) -> C
     return slope
 
 
-def _plain(expression: sp.Expr) -> sp.Expr:
+def plain(expression: sp.Expr) -> sp.Expr:
     """Our own elementary functions in terms of functions that every evaluator knows."""
     from qnnsym.equations.functions import logistic, relu, softplus, step
 
