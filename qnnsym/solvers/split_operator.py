@@ -279,15 +279,16 @@ class _Steps:
         self.floor = 0.0  # error per unit time that no shorter step removes: the grid's, or rounding
         self.refused: list[tuple[float, float]] = []  # steps and errors per unit time refused since the last pair
         self.sum, self.coefficient = 0.0, 0.0  # the local error of a step h is coefficient * h^(q+1)
-        self.unmeasured, self.weight = 0, 0.0  # number of steps and sum of their h^(q+1) since the last measurement
-        self.gap = 2
+        # Since the last measurement: number of steps, sum of their h^(q+1), sum of their h.
+        self.unmeasured, self.weight, self.elapsed = 0, 0.0, 0.0
+        self.gap, self.chosen_h = 2, math.inf
         self.steps, self.longest, self.exhausted = 0, 0.0, False
 
-    def total_error(self) -> float:
-        """The sum of local errors and of rounding so far, relative to the norm of W."""
+    def total_error(self, rounding: bool = True) -> float:
+        """The sum of local errors so far, and of rounding, relative to the norm of W."""
         # A transform with its factor was found to round by a quarter of the machine precision.
-        rounding = np.finfo(float).eps / 4 * self.propagator.transforms
-        return self.sum + self.weight * self.coefficient + rounding
+        rounded = np.finfo(float).eps / 4 * self.propagator.transforms if rounding else 0.0
+        return self.sum + self.weight * self.coefficient + rounded
 
     def interval(self, w: np.ndarray, duration: float) -> Iterator[tuple[float, np.ndarray]]:
         """Advance by one output interval; yields (share done, W), the last with share 1.
@@ -295,11 +296,12 @@ class _Steps:
         The steps of an interval are equal unless the tolerance asks for shorter ones on the way.
         """
         sign, length = (1.0 if duration > 0 else -1.0), abs(float(duration))
-        if not self.h:
-            self._pilot(w, sign)
-        power = self.composition.order + 1
         done, count = 0.0, 0
+        safe: tuple[np.ndarray, float, int] | None = None  # W, share and steps at the last measurement
         while done < 1:
+            if not self.h:
+                self._pilot(w, sign)
+            power = self.composition.order + 1
             if not count:
                 count = max(1, math.ceil((1 - done) * length / self.h * (1 - 1e-12)))
             if not self.fixed and count > MAX_STEPS:
@@ -310,24 +312,41 @@ class _Steps:
                 # A lone step is replaced, and measured, by its two halves.
                 taken, small = (2, h) if count > 1 else (1, h / 2)
                 after, error = self._pair(w, self.composition, sign * small)
-                if not self.fixed and self._too_large(error, small, h):
-                    count = 0
-                    continue
-                w = after
                 # Unmeasured steps count as the worse of their two neighbours.
                 coefficient = error / small**power
-                self.sum += self.weight * max(self.coefficient, coefficient) + 2 * error
+                behind = self.weight * max(self.coefficient, coefficient)
+                refused = not self.fixed and self._too_large(error, small, h)
+                again = safe if behind > 2 * self.rate * self.elapsed and not self.floor else None
+                if refused or again:
+                    count = 0
+                    if again:
+                        # The unmeasured steps behind were too long: they are taken again.
+                        shorter = 0.8 * (self.rate * self.elapsed / behind) ** (1 / self.composition.order)
+                        self.h = min(self.h, shorter * self.elapsed / self.unmeasured)
+                        self.weight, self.elapsed, self.unmeasured = 0.0, 0.0, 0
+                    if self.h < 0.3 * self.chosen_h and not self.floor:
+                        # Where so much shorter steps are needed, another composition may be cheaper.
+                        self._pilot(w, sign)
+                    if again:
+                        (w, done, self.steps), safe = again, None
+                        w = w.copy()
+                    continue
+                w = after
+                self.sum += behind + 2 * error
                 self.gap = min(LONGEST_GAP, 2 * self.gap) if coefficient < 2 * self.coefficient else 2
-                self.coefficient, self.weight, self.unmeasured = coefficient, 0.0, 0
+                self.coefficient, self.weight, self.elapsed, self.unmeasured = coefficient, 0.0, 0.0, 0
             else:
                 taken = min(count, self.gap - self.unmeasured)
                 w = self.propagator.advance(w, self.composition, sign * h, taken)
                 self.unmeasured += taken
                 self.weight += taken * h**power
+                self.elapsed += taken * h
             self.steps += taken
             self.longest = max(self.longest, h)
             done = 1.0 if taken == count else done + (1 - done) * taken / count
             count -= taken
+            if not self.unmeasured and not self.fixed and done < 1:
+                safe = (w.copy(), done, self.steps)
             yield done, w
 
     def _pair(self, w: np.ndarray, composition: Composition, h: float) -> tuple[np.ndarray, float]:
@@ -364,7 +383,8 @@ class _Steps:
 
     def _pilot(self, w: np.ndarray, sign: float) -> None:
         """Take the composition that needs the least work per output interval, and its step."""
-        least, h = math.inf, self.typical / 2
+        self.sum, self.coefficient, self.weight = self.total_error(rounding=False), 0.0, 0.0
+        before, least, h = self.composition, math.inf, min(self.typical / 2, 4 * self.h) if self.h else self.typical / 2
         for composition in self.candidates:
             q, wanted = composition.order, h
             for _ in range(12):
@@ -377,6 +397,9 @@ class _Steps:
             work = composition.stages * math.ceil(self.typical / wanted)
             if work < least:
                 least, self.composition, self.h = work, composition, min(wanted, self.typical)
+        self.chosen_h = self.h
+        if self.composition is not before:
+            self.refused.clear()
 
 
 def _edge(points: int) -> int:

@@ -1,0 +1,250 @@
+"""The command line: thin, one function a verb; errors become one sentence and an exit status."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from qnnsym.errors import InputError, QnnsymError
+
+app = typer.Typer(
+    help="Derive, generate, solve, verify and report: phase space and neural Hamiltonians.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Names = Annotated[list[str] | None, typer.Argument(help="Paths, files in ./derivations, or shipped derivations.")]
+Shipped = Annotated[bool, typer.Option("--shipped", help="All derivations that come with qnnsym.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE: H, hbar, times, state or a parameter.")]
+Full = Annotated[bool, typer.Option("--full", help="Heavier settings of the checks.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Folder of the results.")]
+
+
+@app.command("list")
+def list_() -> None:
+    """Derivations here and shipped, with the state of their kernels and checks; executes none of them."""
+    from qnnsym.checks.check import read_checks, summary
+    from qnnsym.codegen.manifest import check_folder
+    from qnnsym.errors import KernelRefused, StorageError
+    from qnnsym.workspace import Workspace
+
+    workspace = Workspace.find()
+    rows = []
+    for entry in workspace.entries():
+        try:
+            there = entry.generated.is_dir()
+            state = f"kernels {check_folder(entry.generated).signature[:8]}" if there else "no kernels"
+        except KernelRefused:
+            state = "kernels REFUSED"
+        try:
+            path = workspace.results / entry.name / "checks.json"
+            checks = summary(read_checks(path)) if path.is_file() else "not run"
+        except StorageError:
+            checks = "checks unreadable"
+        rows.append((entry.name, entry.origin, state, checks, entry.title))
+    _table(("name", "where", "kernels", "checks", "title"), rows)
+
+
+@app.command()
+def derive(
+    name: str,
+    order: Annotated[int | None, typer.Option(help="Highest power of hbar in the table of terms.")] = None,
+    form: Annotated[str, typer.Option("--format", help="text, latex, markdown or json.")] = "text",
+    settings: Sets = None,
+) -> None:
+    """Derive the equations of a model and print each step with its proof."""
+    from qnnsym import pipeline
+    from qnnsym.documents.derivations import derivation_text
+
+    model = pipeline.load(name, _settings(settings))
+    if order is not None and order < 0:
+        raise InputError(f"--order {order} is negative; give 0, 2, 4, ... .")
+    typer.echo(derivation_text(pipeline.derive(model, order), form))
+
+
+@app.command()
+def generate(
+    names: Names = None,
+    check: Annotated[bool, typer.Option("--check", help="Compare with what is committed and write nothing.")] = False,
+) -> None:
+    """Write the kernels of derivations to ./generated."""
+    from qnnsym import pipeline
+
+    said = pipeline.generate(names or (), check)
+    for sentence in said:
+        typer.echo(sentence)
+    if check and said:
+        typer.echo("generated/ is not what the derivations give; `qnnsym generate` renews it.", err=True)
+        raise typer.Exit(1)
+    if check:
+        typer.echo("generated/ is what the derivations give.")
+
+
+@app.command()
+def run(
+    names: Names = None,
+    settings: Sets = None,
+    out: Out = None,
+    shipped: Shipped = False,
+    tour: Annotated[bool, typer.Option("--tour", help="One derivation of each pillar.")] = False,
+    full: Full = False,
+) -> None:
+    """Derive, generate if needed, solve, verify, and write results, figures and a page."""
+    from qnnsym import pipeline
+    from qnnsym.checks.check import failed, summary
+    from qnnsym.documents.pages import write_index
+
+    given, chosen = _settings(settings), _chosen(names, shipped or tour)
+    bad, entries = False, []
+    for name in chosen:
+        folder = out / Path(name).stem if out is not None and len(chosen) > 1 else out
+        outcome = pipeline.run(name, given, folder, full=full)
+        _notes(outcome.notes + (outcome.solution.warnings if outcome.solution else []))
+        rows = failed(outcome.checks)
+        bad = bad or bool(rows)
+        _check_table(rows)
+        typer.echo(f"{outcome.name}: {summary(outcome.checks)}; {outcome.page}")
+        entries.append(outcome)
+    if len(entries) > 1:
+        typer.echo(f"All pages: {write_index(entries)}")
+    if bad:
+        raise typer.Exit(1)
+
+
+@app.command()
+def verify(
+    names: Names = None,
+    settings: Sets = None,
+    shipped: Shipped = False,
+    full: Full = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list instead of a table.")] = False,
+) -> None:
+    """Check models: one row per check with what is expected, what was found, and the verdict."""
+    import json
+
+    from qnnsym import pipeline
+    from qnnsym.checks.check import failed, summary
+
+    rows, bad = [], False
+    for name in _chosen(names, shipped):
+        outcome, _ = pipeline.verify(name, _settings(settings), full=full)
+        _notes(outcome.notes)
+        bad = bad or bool(failed(outcome.checks))
+        rows += [c.to_json() for c in outcome.checks]
+        if not as_json:
+            typer.echo(f"{outcome.name}: {summary(outcome.checks)}")
+            _check_table(outcome.checks)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+    if bad:
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    names: Names = None,
+    form: Annotated[str, typer.Option("--format", help="html, md or tex.")] = "html",
+    out: Out = None,
+) -> None:
+    """Write the page of a model again from its last results."""
+    from qnnsym import pipeline
+
+    for name in _chosen(names, False):
+        typer.echo(str(pipeline.report(name, form, out)))
+
+
+@app.command()
+def new(
+    name: str,
+    kind: Annotated[str, typer.Option("--kind", help="phase-space or neural.")] = "phase-space",
+) -> None:
+    """Write a working derivation file to edit."""
+    from qnnsym.templates import write_new
+
+    path = write_new(name, kind)
+    typer.echo(f"{path}\nRun it: qnnsym run {name}")
+
+
+@app.command()
+def doctor() -> None:
+    """Versions, cache and a self-test."""
+    from qnnsym.doctor import examine
+
+    lines, healthy = examine()
+    for line in lines:
+        typer.echo(line)
+    if not healthy:
+        raise typer.Exit(3)
+
+
+def main() -> None:
+    """Entry point: one sentence and an exit status for everything a user can cause."""
+    arguments = sys.argv[1:]
+    debug = "--debug" in arguments
+    command = typer.main.get_command(app)
+    try:
+        status = command.main([a for a in arguments if a != "--debug"], prog_name="qnnsym", standalone_mode=False)
+        raise SystemExit(status if isinstance(status, int) else 0)
+    except QnnsymError as error:
+        if debug:
+            raise
+        typer.echo(f"qnnsym: {error}", err=True)
+        raise SystemExit(error.exit_status) from None
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("qnnsym: interrupted; what was finished is kept.", err=True)
+        raise SystemExit(130) from None
+    except Exception as error:
+        # Typer's own complaints about the command line carry a status and know how to show themselves.
+        if not hasattr(error, "exit_code") or not hasattr(error, "show"):
+            raise
+        error.show()  # type: ignore[attr-defined]  # click's exceptions, which typer carries inside
+        raise SystemExit(2) from None
+
+
+def _settings(items: list[str] | None) -> dict[str, str]:
+    from qnnsym.expressions import parse_assignments
+
+    return parse_assignments(items or [])
+
+
+def _chosen(names: list[str] | None, shipped: bool) -> list[str]:
+    from qnnsym.workspace import Workspace
+
+    workspace = Workspace.find()
+    if names and shipped:
+        raise InputError(f"{', '.join(names)} and --shipped were both given; give one of them.")
+    if names:
+        return names
+    entries = workspace.entries("shipped" if shipped else "here")
+    if not entries:
+        raise InputError("There are no derivations in ./derivations; name a shipped one, or start with `qnnsym new`.")
+    return [str(e.path) if e.origin == "here" else e.name for e in entries]
+
+
+def _notes(notes: list[str]) -> None:
+    for note in notes:
+        typer.echo(f"note: {note}", err=True)
+
+
+def _check_table(checks: list[Any]) -> None:
+    from qnnsym.checks.check import rows_of
+
+    if checks:
+        _table(("check", "quantity", "expected", "found", "tolerance", "verdict"), rows_of(checks))
+        for check in checks:
+            if check.detail and check.verdict != "pass":
+                typer.echo(f"  {check.name}: {check.detail}")
+
+
+def _table(headers: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """Aligned columns, as wide as their entries; pipes and narrow terminals get every character."""
+    if not rows:
+        typer.echo("nothing to show")
+        return
+    widths = [max(len(str(row[n])) for row in [headers, *rows]) for n in range(len(headers))]
+    for row in [headers, *rows]:
+        typer.echo("  ".join(f"{cell!s:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip())
