@@ -120,17 +120,17 @@ def test_backward_undoes_forward():
 
 
 def test_an_error_that_grows_on_the_way_shortens_the_step():
-    # A packet far from the wall, then on it.
-    grid = axis(3.4, 160, 0.2), axis(4.2, 160)
+    # A packet in free flight, then at a wall.
+    grid = axis(3.2, 144), axis(3.2, 144)
 
     def wall(x, theta):
-        return 12 * (np.tanh(4 * (x + HBAR * theta / 2 - 2)) - np.tanh(4 * (x - HBAR * theta / 2 - 2))) / HBAR
+        return 2 * np.exp(2 * x - 3) * np.sinh(HBAR * theta) / HBAR
 
-    w = packet(-0.8, 2.0, grid)
-    found = propagate_split(w, grid, (0, 1.4, 2), free, wall, hbar=HBAR, tolerance=1e-5)
-    exact = propagate_split(w, grid, (0, 1.4, 2), free, wall, hbar=HBAR, method="blanes_moan6", step=0.002)
+    w = packet(-1.0, 1.4, grid)
+    found = propagate_split(w, grid, (0, 2.2, 2), free, wall, hbar=HBAR, tolerance=1e-5)
+    exact = propagate_split(w, grid, (0, 2.2, 2), free, wall, hbar=HBAR, method="blanes_moan6", step=0.005)
     assert relative(found.final, exact.final) < found.diagnostics["estimated_error"] < 1e-5
-    assert found.statistics["steps"] > 1.3 * 1.4 / found.provenance["longest_step"]
+    assert found.statistics["steps"] > 1.5 * 2.2 / found.provenance["longest_step"]
 
 
 @pytest.mark.parametrize("sizes", ((32, 48), (33, 48), (32, 45), (35, 45)))
@@ -183,7 +183,7 @@ def test_structure_finer_than_the_grid_is_reported():
 
 def test_a_tolerance_that_the_grid_cannot_reach_is_not_chased():
     poor = axis(2.0, 80), axis(3.0, 80)
-    found = propagate_split(packet(1, 0, poor), poor, (0, 2, 3), free, quartic, hbar=HBAR, tolerance=1e-12)
+    found = propagate_split(packet(1, 0, poor), poor, (0, 1, 3), free, quartic, hbar=HBAR, tolerance=1e-12)
     assert found.success and found.statistics["steps"] < 5000
     assert any("estimated error" in warning for warning in found.warnings)
 
@@ -203,7 +203,7 @@ def test_an_overflowing_potential_far_from_the_state_is_harmless():
 
 def test_an_infinite_potential_under_the_state_is_refused():
     with pytest.raises(InputError, match="singular, or overflows"):
-        propagate_split(packet(), GRID, (0, 1, 2), free, lambda x, theta: theta / (x - 1 + 0 * theta), hbar=HBAR)
+        propagate_split(packet(), GRID, (0, 1, 2), free, lambda x, t: t / (x - GRID[0][88]), hbar=HBAR)
     with pytest.raises(InputError, match="kinetic factor"):
         propagate_split(packet(), GRID, (0, 1, 2), lambda p, k: k / (p * 0), quartic, hbar=HBAR)
 
