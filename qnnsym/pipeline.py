@@ -89,8 +89,7 @@ def source(model: Model, derivation: Derivation) -> Source:
             f"freedom and for networks. `qnnsym derive {model.name}` gives the equations."
         )
     kind = str(model.room_name).rpartition(".")[2].replace("_", "-")
-    line = derivation.latex.get("Moyal expansion") or "; ".join(derivation.latex.values())
-    return render(model.name, kind, derivation.equations, line)
+    return render(model.name, kind, derivation.equations, derivation.line)
 
 
 def kernels(text: Source, entry: Entry | None, workspace: Workspace) -> tuple[Kernels, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import sympy as sp
 
@@ -13,8 +14,12 @@ from qnnsym.equations.schedule import Definition, Nest, schedule
 BUFFERS = {"state": "state", "external": "ext", "parameter": "par"}
 
 
+@lru_cache(maxsize=64)
 def lower(equations: EquationSet) -> Function:
-    """The loop form of an equation set (any family: networks and pointwise fields alike)."""
+    """The loop form of an equation set (any family: networks and pointwise fields alike).
+
+    Kept for sets seen before: a solver asks for the size of the work array of every run.
+    """
     return _Lowering(equations).function()
 
 

@@ -54,6 +54,7 @@ class Derivation:
         equations: {name: EquationSet} derived by the steps (what kernels are generated from).
         results: named symbolic results (the term table, the exact form, the characteristic equations).
         latex: {label: LaTeX} of the equations to be shown, in order.
+        line: the equations as one line of plain text, for the header of what is generated from them.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Derivation:
     equations: dict[str, Any] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
     latex: dict[str, str] = field(default_factory=dict)
+    line: str = ""
 
     def prove(self, steps: Iterable[Step]) -> None:
         """Execute each step's obligation and append it; stop at the first that fails.

@@ -149,7 +149,7 @@ def tangent(expression: sp.Expr, directions: Mapping[sp.IndexedBase, sp.IndexedB
 
 
 def canonical(expression: sp.Expr, sets: list[IndexSet], used: frozenset[sp.Symbol] = frozenset()) -> sp.Expr:
-    """Rename bound indices by index set and nesting depth, so that equal sums are equal expressions."""
+    """Bound indices named by index set and nesting depth, numbers out of sums: equal sums are equal expressions."""
     if isinstance(expression, sp.Sum):
         body, index, extent = peel(expression)
         home = next((s for s in sets if sp.expand(s.extent - extent) == 0), None)
@@ -158,9 +158,14 @@ def canonical(expression: sp.Expr, sets: list[IndexSet], used: frozenset[sp.Symb
         taken = used | expression.free_symbols
         name = next(home.index(n) for n in range(99) if home.index(n) not in taken)
         return sp.Sum(canonical(body.xreplace({index: name}), sets, used | {name}), (name, 0, home.extent - 1))
-    if not expression.has(sp.Sum):
+    if not expression.args or isinstance(expression, sp.Indexed):
         return expression
-    return expression.func(*(canonical(a, sets, used) for a in expression.args))
+    arguments = [canonical(a, sets, used) for a in expression.args]
+    if isinstance(expression, sp.Mul):
+        # SymPy multiplies a lone number into a sum, 2*(y - d) becoming 2*y - 2*d; inside a product it comes out again.
+        pairs = [a.primitive() if isinstance(a, sp.Add) else (sp.S.One, a) for a in arguments]
+        arguments = [sp.Mul(*(number for number, _ in pairs)), *(rest for _, rest in pairs)]
+    return expression.func(*arguments)
 
 
 def tangent_set(equations: EquationSet) -> EquationSet:

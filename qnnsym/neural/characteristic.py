@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import sympy as sp
 
 from qnnsym.equations.calculus import canonical, differentiate, tangent_set
 from qnnsym.equations.indexed import Array, Equation, EquationSet
@@ -114,6 +115,11 @@ class CharacteristicEquations:
         from qnnsym.neural import numerics
 
         return numerics.solve(self, times, y0, costate0, weights, momenta, inputs, rtol=rtol, **options)
+
+    @property
+    def line(self) -> str:
+        """The equations as one line of plain text."""
+        return "; ".join(f"{e.target} = {sp.sstr(e.rhs)}" for e in (*self.equations.equations, *self.equations.entries))
 
     @cached_property
     def latex(self) -> dict[str, str]:

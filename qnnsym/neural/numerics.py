@@ -152,7 +152,7 @@ def kernels_of(eqs: CharacteristicEquations) -> Kernels:
     from qnnsym.workspace import Workspace
 
     workspace = Workspace.find()
-    source = render("network", "neural", {"rhs": eqs.equations, "rhs_jvp": eqs.tangent}, equation_line(eqs))
+    source = render("network", "neural", {"rhs": eqs.equations, "rhs_jvp": eqs.tangent}, eqs.line)
     try:
         root = workspace.kernels if workspace.cache is not None else Path(tempfile.mkdtemp(prefix="qnnsym-"))
         folder = built(source, root)
@@ -160,11 +160,6 @@ def kernels_of(eqs: CharacteristicEquations) -> Kernels:
         folder = built(source, Path(tempfile.mkdtemp(prefix="qnnsym-")))
     m = source.manifest
     return load_kernels(folder / KERNELS, m.functions, m.signature, m.parameters, workspace.cache)
-
-
-def equation_line(eqs: CharacteristicEquations) -> str:
-    """The equations in one line, for the header of the generated file."""
-    return "; ".join(f"{e.target} = {sp.sstr(e.rhs)}" for e in (*eqs.equations.equations, *eqs.equations.entries))
 
 
 def compiled(eqs, tangent: bool = False, inputs: Any = None, values: Any = None, kernels: Any = None):

@@ -42,6 +42,7 @@ def derive(model: Model, order: int | None = None) -> Derivation:
     derivation = Derivation(model.name)
     derivation.prove(steps(eqs))
     derivation.equations = {"rhs": eqs.equations, "rhs_jvp": eqs.tangent}
+    derivation.line = eqs.line
     derivation.results = {"equations": eqs}
     derivation.latex = {"Hamiltonian": hamiltonian_latex(hamiltonian, eqs.kinetic), **eqs.latex}
     return derivation

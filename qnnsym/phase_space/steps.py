@@ -43,6 +43,9 @@ def derive(model: Model, order: int | None = None) -> Derivation:
         table = moyal_equation(hamiltonian, space, order)
     derivation = Derivation(model.name)
     derivation.prove(steps(exact, table))
+    w = sp.Function("W", real=True)(*space.variables)
+    rest = "" if table.exact else " + higher powers of hbar"
+    derivation.line = f"dW/dt = {sp.sstr(table.rhs(w))}{rest}"
     derivation.results = {"moyal": exact, "table": table, "terms": table.terms}
     derivation.latex = {
         "Hamiltonian": f"H = {sp.latex(hamiltonian)}",
