@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from qnnsym.errors import InputError, QnnsymError
+from qnnsym.errors import INTERRUPTED, InputError, QnnsymError
 
 app = typer.Typer(
     help="Derive, generate, solve, verify and report: phase space and neural Hamiltonians.",
@@ -98,21 +99,20 @@ def run(
     from qnnsym.checks.check import failed, summary
     from qnnsym.documents.pages import write_index
 
-    given, chosen = _settings(settings), _chosen(names, shipped or tour)
-    bad, entries = False, []
-    for name in chosen:
-        folder = out / Path(name).stem if out is not None and len(chosen) > 1 else out
-        outcome = pipeline.run(name, given, folder, full=full)
-        _notes(outcome.notes + (outcome.solution.warnings if outcome.solution else []))
-        rows = failed(outcome.checks)
-        bad = bad or bool(rows)
-        _check_table(rows)
+    given, chosen = _settings(settings), _chosen(names, shipped, tour)
+    def one(entry: Any) -> Any:
+        folder = out / entry.name if out is not None and len(chosen) > 1 else out
+        outcome = pipeline.run(entry, given, folder, full=full)
+        _notes(outcome.notes + outcome.solution.warnings)
+        _check_table(failed(outcome.checks))
         typer.echo(f"{outcome.name}: {summary(outcome.checks)}; {outcome.page}")
-        entries.append(outcome)
-    if len(entries) > 1:
-        typer.echo(f"All pages: {write_index(entries)}")
-    if bad:
-        raise typer.Exit(1)
+        return outcome
+
+    outcomes, status = _each(chosen, one)
+    if len(outcomes) > 1:
+        typer.echo(f"All pages: {write_index(outcomes)}")
+    if status:
+        raise typer.Exit(status)
 
 
 @app.command()
@@ -127,34 +127,38 @@ def verify(
     import json
 
     from qnnsym import pipeline
-    from qnnsym.checks.check import failed, summary
+    from qnnsym.checks.check import summary
 
-    rows, bad = [], False
-    for name in _chosen(names, shipped):
-        outcome, _ = pipeline.verify(name, _settings(settings), full=full)
-        _notes(outcome.notes)
-        bad = bad or bool(failed(outcome.checks))
-        rows += [c.to_json() for c in outcome.checks]
+    def one(entry: Any) -> Any:
+        outcome = pipeline.verify(entry, given, full=full)
+        _notes(outcome.notes + outcome.solution.warnings)
         if not as_json:
             typer.echo(f"{outcome.name}: {summary(outcome.checks)}")
             _check_table(outcome.checks)
+        return outcome
+
+    given = _settings(settings)
+    outcomes, status = _each(_chosen(names, shipped), one)
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
-    if bad:
-        raise typer.Exit(1)
+        typer.echo(json.dumps([c.to_json() for outcome in outcomes for c in outcome.checks], indent=2))
+    if status:
+        raise typer.Exit(status)
 
 
 @app.command()
 def report(
     names: Names = None,
     form: Annotated[str, typer.Option("--format", help="html, md or tex.")] = "html",
+    settings: Sets = None,
     out: Out = None,
 ) -> None:
     """Write the page of a model again from its last results."""
     from qnnsym import pipeline
 
-    for name in _chosen(names, False):
-        typer.echo(str(pipeline.report(name, form, out)))
+    given, chosen = _settings(settings), _chosen(names)
+    for entry in chosen:
+        folder = out / entry.name if out is not None and len(chosen) > 1 else out
+        typer.echo(str(pipeline.report(entry, form, given, folder)))
 
 
 @app.command()
@@ -196,7 +200,7 @@ def main() -> None:
         raise SystemExit(error.exit_status) from None
     except (KeyboardInterrupt, typer.Abort):
         typer.echo("qnnsym: interrupted; what was finished is kept.", err=True)
-        raise SystemExit(130) from None
+        raise SystemExit(INTERRUPTED) from None
     except Exception as error:
         # Typer's own complaints about the command line carry a status and know how to show themselves.
         if not hasattr(error, "exit_code") or not hasattr(error, "show"):
@@ -211,18 +215,38 @@ def _settings(items: list[str] | None) -> dict[str, str]:
     return parse_assignments(items or [])
 
 
-def _chosen(names: list[str] | None, shipped: bool) -> list[str]:
-    from qnnsym.workspace import Workspace
+def _each(entries: list[Any], one: Callable[[Any], Any]) -> tuple[list[Any], int]:
+    """Do one thing for several derivations: (outcomes, gravest exit status); a broken one does not stop the others."""
+    outcomes, status = [], 0
+    for entry in entries:
+        try:
+            outcome = one(entry)
+        except QnnsymError as error:
+            if len(entries) == 1 or "--debug" in sys.argv:
+                raise
+            typer.echo(f"qnnsym: {entry.name}: {error}", err=True)
+            status = max(status, error.exit_status)
+            continue
+        outcomes.append(outcome)
+        status = max(status, outcome.exit_status)
+        if status == INTERRUPTED:
+            break
+    return outcomes, status
+
+
+def _chosen(names: list[str] | None, shipped: bool = False, tour: bool = False) -> list[Any]:
+    from qnnsym.workspace import TOUR, Workspace
 
     workspace = Workspace.find()
-    if names and shipped:
-        raise InputError(f"{', '.join(names)} and --shipped were both given; give one of them.")
-    if names:
-        return names
+    given = [*(names or []), *(["--shipped"] * shipped), *(["--tour"] * tour)]
+    if len(given) > 1 and (shipped or tour):
+        raise InputError(f"{' and '.join(given)} were given together; give names, or one of the options.")
+    if names or tour:
+        return [workspace.resolve(name, "shipped" if tour else None) for name in names or TOUR]
     entries = workspace.entries("shipped" if shipped else "here")
     if not entries:
         raise InputError("There are no derivations in ./derivations; name a shipped one, or start with `qnnsym new`.")
-    return [str(e.path) if e.origin == "here" else e.name for e in entries]
+    return entries
 
 
 def _notes(notes: list[str]) -> None:

@@ -4,6 +4,10 @@ The command line maps each class to its exit status; nothing else in the package
 """
 
 
+# What shells give a program that Ctrl-C ended.
+INTERRUPTED = 130
+
+
 class QnnsymError(Exception):
     """Base of every error qnnsym raises on purpose."""
 

@@ -22,29 +22,60 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from qnnsym.checks.check import Check, Context, run_checks
+from qnnsym.checks.check import Check, Context, failed, run_checks
 from qnnsym.codegen.build import KERNELS, Source, built, render
 from qnnsym.codegen.manifest import check_folder, compare_folders, write_folder
 from qnnsym.derivation.model import Model
 from qnnsym.derivation.step import Derivation
-from qnnsym.errors import InputError
+from qnnsym.errors import INTERRUPTED, InputError, SolverError
 from qnnsym.solvers.kernels import Kernels, load_kernels
-from qnnsym.solvers.solution import Solution
+from qnnsym.solvers.solution import Solution, Status
 from qnnsym.workspace import Entry, Workspace
 
 
 @dataclass
 class Outcome:
-    """What a run leaves: the parts, where they were written, and what the user should know."""
+    """What a run leaves.
+
+    Attributes:
+        name, model, derivation: what was run.
+        source: text of the kernels and their manifest.
+        solution: with its diagnostics; it may end early, and is not checked then.
+        checks: rows of the table of checks.
+        figures: descriptions of figures, as the checks give them.
+        notes: sentences that the user should see.
+        folder, page: where the results were written, if they were.
+    """
 
     name: str
     model: Model
     derivation: Derivation
+    source: Source
+    solution: Solution
+    checks: list[Check] = field(default_factory=list)
+    figures: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     folder: Path | None = None
     page: Path | None = None
-    solution: Solution | None = None
-    checks: list[Check] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+
+    @property
+    def kernel(self) -> str:
+        """Text of the kernels that were run."""
+        return self.source.files[KERNELS]
+
+    @property
+    def signature(self) -> str:
+        """Content hash of the kernels."""
+        return self.source.manifest.signature
+
+    @property
+    def exit_status(self) -> int:
+        """0 all is well, 1 a check failed, 3 the solver gave up, 130 the user interrupted it."""
+        if self.solution.status is Status.INTERRUPTED:
+            return INTERRUPTED
+        if not self.solution.success:
+            return SolverError.exit_status
+        return 1 if failed(self.checks) else 0
 
 
 def room(model: Model, part: str) -> ModuleType:
@@ -52,7 +83,7 @@ def room(model: Model, part: str) -> ModuleType:
     return import_module(f"{model.room_name}.{part}")
 
 
-def load(name: str, settings: Mapping[str, str] | None = None, workspace: Workspace | None = None) -> Model:
+def load(name: str | Entry, settings: Mapping[str, str] | None = None, workspace: Workspace | None = None) -> Model:
     """The model of a derivation file.
 
     Arguments:
@@ -119,7 +150,7 @@ def kernels(text: Source, entry: Entry | None, workspace: Workspace) -> tuple[Ke
     return loaded, [*notes, *loaded.notes, *([workspace.cache_note] if workspace.cache_note else [])]
 
 
-def generate(names: Sequence[str] = (), check: bool = False, workspace: Workspace | None = None) -> list[str]:
+def generate(names: Sequence[str | Entry] = (), check: bool = False, workspace: Workspace | None = None) -> list[str]:
     """Write the kernels of derivations to ./generated, or compare them with what is there.
 
     Arguments:
@@ -161,33 +192,44 @@ def generate(names: Sequence[str] = (), check: bool = False, workspace: Workspac
 
 
 def verify(
-    name: str,
+    name: str | Entry,
     settings: Mapping[str, str] | None = None,
     workspace: Workspace | None = None,
     full: bool = False,
     progress: bool | None = None,
-) -> tuple[Outcome, list[dict[str, Any]]]:
-    """Derive, solve and check one model; (outcome, descriptions of figures). Nothing is written to results.
+) -> Outcome:
+    """Derive, solve and check one model; no results are written.
+
+    Arguments:
+        name: a path, a file in ./derivations, or a shipped derivation.
+        settings: {name: text} as `--set` takes them.
+        full: heavier settings of the checks.
+        progress: show bars; None: on a terminal, after a second.
+
+    Returns:
+        Outcome; a solution that ended early is not checked.
 
     Raises:
         QnnsymError: of the stage that fails.
     """
     workspace = workspace or Workspace.find()
     entry = workspace.resolve(name)
-    model = workspace.load_model(entry)
-    if settings:
-        model = room(model, "settings").changed(model, settings)
+    model = load(entry, settings, workspace)
     derivation = derive(model)
-    outcome = Outcome(entry.name, model, derivation)
-    compiled, outcome.notes = kernels(source(model, derivation), None if settings else entry, workspace)
-    outcome.solution = room(model, "numerics").solve_model(model, compiled, derivation, progress=progress)
-    context = Context(model, derivation, compiled, outcome.solution, full)
-    outcome.checks = run_checks(model.checks, context)
-    return outcome, context.figures
+    text = source(model, derivation)
+    compiled, notes = kernels(text, None if settings else entry, workspace)
+    solution = room(model, "numerics").solve_model(model, compiled, derivation, progress=progress)
+    outcome = Outcome(entry.name, model, derivation, text, solution, notes=notes)
+    if solution.success:
+        context = Context(model, derivation, compiled, solution, full, outcome.figures)
+        outcome.checks = run_checks(model.checks, context)
+    else:
+        outcome.notes.append("The solution ended early, so that nothing was checked.")
+    return outcome
 
 
 def run(
-    name: str,
+    name: str | Entry,
     settings: Mapping[str, str] | None = None,
     out: str | Path | None = None,
     workspace: Workspace | None = None,
@@ -201,6 +243,7 @@ def run(
         settings: {name: text} as `--set` takes them.
         out: folder of the results; ./results/NAME (and a variant's folder below it) when not given.
         full: heavier settings of the checks.
+        progress: show bars; None: on a terminal, after a second.
 
     Raises:
         QnnsymError: of the stage that fails; results of an earlier run stay as they are then.
@@ -208,10 +251,11 @@ def run(
     from qnnsym.documents.pages import write_results
 
     workspace = workspace or Workspace.find()
-    outcome, figures = verify(name, settings, workspace, full, progress)
-    folder = workspace.results_dir(outcome.name, settings, out)
-    outcome.folder = folder
-    outcome.page = write_results(outcome, figures, folder, command=_command(name, settings, full))
+    outcome = verify(name, settings, workspace, full, progress)
+    outcome.folder = workspace.results_dir(outcome.name, settings, out)
+    outcome.page = write_results(
+        outcome, outcome.figures, outcome.folder, command=_command(outcome.name, settings, full)
+    )
     return outcome
 
 
@@ -220,11 +264,20 @@ def _command(name: str, settings: Mapping[str, str] | None, full: bool) -> str:
     return " ".join(parts)
 
 
-def report(name: str, form: str = "html", out: str | Path | None = None, workspace: Workspace | None = None) -> Path:
+def report(
+    name: str | Entry,
+    form: str = "html",
+    settings: Mapping[str, str] | None = None,
+    out: str | Path | None = None,
+    workspace: Workspace | None = None,
+) -> Path:
     """Write the page of a model again from the results of its last run, in another form if wanted.
 
     Arguments:
+        name: a path, a file in ./derivations, or a shipped derivation.
         form: "html", "md" or "tex".
+        settings: {name: text} of the run, as `--set` took them.
+        out: folder of the results, if the run was given one.
 
     Raises:
         InputError: when there are no results yet. StorageError: when they cannot be read.
@@ -233,9 +286,8 @@ def report(name: str, form: str = "html", out: str | Path | None = None, workspa
 
     workspace = workspace or Workspace.find()
     entry = workspace.resolve(name)
-    folder = workspace.results_dir(entry.name, None, out)
+    folder, command = workspace.results_dir(entry.name, settings, out), _command(entry.name, settings, False)
     if not (folder / "checks.json").is_file():
-        raise InputError(f"There are no results of {entry.name} in {folder}; `qnnsym run {name}` makes them.")
-    model = workspace.load_model(entry)
-    return rewrite_page(model, derive(model), folder, form, command=_command(name, None, False))
-
+        raise InputError(f"There are no results of {entry.name} in {folder}; `{command}` makes them.")
+    model = load(entry, settings, workspace)
+    return rewrite_page(model, derive(model), folder, form, command=command)

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from qnnsym.derivation.model import Model
 
 
+# One shipped derivation of each pillar, for a first look.
+TOUR = ("quartic_oscillator", "recurrent_network")
+
+
 @dataclass(frozen=True)
 class Entry:
     """One derivation file.
@@ -124,16 +128,18 @@ class Workspace:
         hidden = {entry.name for entry in here}
         return here + [entry for entry in _entries(shipped, "shipped") if entry.name not in hidden]
 
-    def resolve(self, name: str, origin: str | None = None) -> Entry:
+    def resolve(self, name: str | Entry, origin: str | None = None) -> Entry:
         """The derivation that a name means: a path to a .py file, a file in ./derivations, or a shipped one.
 
         Arguments:
-            name: path or name.
+            name: path, name, or an entry, which is returned as it is.
             origin: "here" or "shipped" to look only there; paths are taken as they are.
 
         Raises:
             InputError: when there is none, with the nearest name.
         """
+        if isinstance(name, Entry):
+            return name
         text = str(name)
         if text.endswith(".py") or "/" in text or os.sep in text:
             return self._at_path(text)
