@@ -1,24 +1,20 @@
-"""The symbolic engine against SymPy's derivatives: Moyal brackets of dense polynomials, growth, high
-derivatives.
-
-`rows()` measures everything in one run and compares results term by term; run as a script it prints a table.
-"""
+"""The symbolic engine against SymPy's derivatives: Moyal brackets of dense polynomials, growth, high derivatives."""
 
 from __future__ import annotations
 
 import math
 import random
-import time
-from collections.abc import Callable
+import statistics
 from itertools import product
-from typing import Any
 
 import mpmath
 import sympy as sp
 
+from benchmarks.measure import Row, best_of
 from qnnsym.phase_space import PhaseSpace, moyal_bracket
 from qnnsym.phase_space.ring import derivatives
 
+TITLE = "Moyal brackets and high derivatives"
 DEGREES = (4, 5, 6, 7, 8)
 
 
@@ -43,9 +39,7 @@ def sympy_bracket(f: sp.Expr, g: sp.Expr, space: PhaseSpace) -> sp.Expr:
         key = (which, alpha)
         if key not in known:
             j = max(i for i in range(2 * n) if alpha[i])
-            known[key] = sp.diff(
-                derivative(which, (*alpha[:j], alpha[j] - 1, *alpha[j + 1 :])), space.variables[j]
-            )
+            known[key] = sp.diff(derivative(which, (*alpha[:j], alpha[j] - 1, *alpha[j + 1 :])), space.variables[j])
         return known[key]
 
     total = []
@@ -62,22 +56,6 @@ def sympy_bracket(f: sp.Expr, g: sp.Expr, space: PhaseSpace) -> sp.Expr:
     return sp.expand(sp.Add(*total))
 
 
-def best_of(function: Callable[[], Any], repeats: int) -> tuple[float, Any]:
-    """(shortest time in seconds, last result)."""
-    best, result = math.inf, None
-    for _ in range(repeats):
-        start = time.perf_counter()
-        result = function()
-        best = min(best, time.perf_counter() - start)
-    return best, result
-
-
-def row(name: str, ours: float, theirs: float | None, bar: str, error: Any) -> dict[str, Any]:
-    """One row of the table; times in seconds, ratio = theirs/ours."""
-    ratio = None if theirs is None else theirs / ours
-    return {"name": name, "ours": ours, "theirs": theirs, "ratio": ratio, "bar": bar, "error": error}
-
-
 def relative_error(derivative: sp.Expr, x: sp.Symbol, number: int) -> float:
     """Against Cauchy's integral for tanh(z) exp(-z^2) at 3/10, by the trapezoidal rule in 120 digits."""
     with mpmath.workdps(120):
@@ -88,61 +66,53 @@ def relative_error(derivative: sp.Expr, x: sp.Symbol, number: int) -> float:
         return float(abs(sp.lambdify(x, derivative, "mpmath")(at) / expected - 1))
 
 
-def rows() -> list[dict[str, Any]]:
-    """Measure every bar; `error` counts terms that differ from SymPy's, or is a relative error."""
+def brackets() -> list[Row]:
+    """All orders of hbar of the bracket of two dense polynomials, printed lazily and as SymPy's."""
     space = PhaseSpace("x y", "px py")
     f, g = dense_polynomial(space, 6, 1), dense_polynomial(space, 6, 2)
     theirs, expected = best_of(lambda: sympy_bracket(f, g, space), 1)
     a, b = space.polynomial(f), space.polynomial(g)
     lazy, _ = best_of(lambda: moyal_bracket(a, b, space), 15)
-    whole, expression = best_of(lambda: moyal_bracket(f, g, space), 7)
-    wrong = len(set(expected.args) ^ set(expression.args))
-    malformed = 0 if expression.args == sp.Add(*expression.args).args else len(expression.args)
-    table = [
-        row("bracket, 2 dof, degree 6, printed lazily", lazy, theirs, "ratio >= 1000", wrong),
-        row("bracket, 2 dof, degree 6, SymPy to SymPy", whole, theirs, "ratio >= 100", wrong + malformed),
+    whole, found = best_of(lambda: moyal_bracket(f, g, space), 7)
+    wrong = f"{len(set(expected.args) ^ set(found.args))} of {len(expected.args)} terms differ"
+    # SymPy itself would put the same arguments into the same order.
+    form = "well-formed" if found.args == sp.Add(*found.args).args else "NOT well-formed"
+    what, rival = "bracket, 2 dof, degree 6", "SymPy diff, one expand"
+    return [
+        Row(f"{what}, printed lazily", theirs / lazy, (">=", 1000), "", lazy, theirs, rival, None, wrong),
+        Row(f"{what}, SymPy to SymPy", theirs / whole, (">=", 100), "", whole, theirs, rival, None, f"{wrong}, {form}"),
     ]
 
+
+def growth() -> Row:
+    """The exponent of the time in the number of terms, a straight line through logarithms."""
+    space = PhaseSpace("x y", "px py")
     sizes, times = [], []
     for degree in DEGREES:
         a, b = (space.polynomial(dense_polynomial(space, degree, seed)) for seed in (3, 4))
         seconds, _ = best_of(lambda a=a, b=b: moyal_bracket(a, b, space), 9)
-        sizes.append(len(a))
-        times.append(seconds)
-    logs, values = [math.log(s) for s in sizes], [math.log(t) for t in times]
-    mean_log, mean_value = sum(logs) / len(logs), sum(values) / len(values)
-    slope = sum((u - mean_log) * (v - mean_value) for u, v in zip(logs, values, strict=True))
-    slope /= sum((u - mean_log) ** 2 for u in logs)
-    table.append(row("growth exponent in terms, degrees 4 to 8", slope, None, "< 1.7", None))
+        sizes.append(math.log(len(a)))
+        times.append(math.log(seconds))
+    slope = statistics.linear_regression(sizes, times).slope
+    return Row(f"growth exponent in terms, degrees {DEGREES[0]} to {DEGREES[-1]}", slope, ("<", 1.7))
 
+
+def high_derivatives() -> list[Row]:
+    """Derivatives in the differential ring; the printing of all their terms beside it."""
     x = sp.Symbol("x", real=True)
     function = sp.tanh(x) * sp.exp(-(x**2))
+    table = []
     for number in (13, 21):
         seconds, found = best_of(lambda number=number: derivatives(function, x, number), 7)
         printing, printed = best_of(lambda last=found[-1]: last.ring.printer.expression(last.poly), 5)
-        error = relative_error(printed, x, number)
-        table.append(
-            row(f"derivative {number} of tanh(x) exp(-x^2), ring element", seconds, None, "< 5 ms", error)
-        )
-        table.append(
-            row(f"derivative {number}, printing ({len(printed.args)} terms)", printing, None, "-", None)
-        )
+        error = f"{relative_error(printed, x, number):.1e} to mpmath"
+        table += [
+            Row(f"derivative {number} of tanh(x) exp(-x^2), ring element", seconds, ("<", 5e-3), "s", error=error),
+            Row(f"derivative {number}, printing {len(printed.args)} terms", printing, None, "s"),
+        ]
     return table
 
 
-def main() -> None:
-    """Print the table."""
-    print(f"{'':52} {'ours':>11} {'theirs':>11} {'ratio':>8}  bar             error")
-    for r in rows():
-        plain = r["name"].startswith("growth")
-        ours = f"{r['ours']:.2f}" if plain else f"{1e3 * r['ours']:.3f} ms"
-        theirs = "" if r["theirs"] is None else f"{r['theirs']:.2f} s"
-        ratio = "" if r["ratio"] is None else f"{r['ratio']:.0f}"
-        print(
-            f"{r['name']:52} {ours:>11} {theirs:>11} {ratio:>8}  {r['bar']:15} "
-            f"{'' if r['error'] is None else r['error']}"
-        )
-
-
-if __name__ == "__main__":
-    main()
+def rows() -> list[Row]:
+    """Everything of this module."""
+    return [*brackets(), growth(), *high_derivatives()]

@@ -1,0 +1,70 @@
+"""Cold compilation of the network's kernels: the time until the first call returns, with an empty cache, for any N."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from pathlib import Path
+
+from benchmarks.measure import Row, folder, middle, python
+from benchmarks.networks import hamiltonian, network
+from benchmarks.prepared import EMPTY, LOAD, Prepared, prepare
+
+TITLE = "Cold compilation, numba imported and warmed up by an empty function"
+SIZES = (5, 100, 1000)
+TURNS = 3
+KINDS = {"rhs": ("rhs",), "rhs + JVP": ("rhs", "rhs_jvp")}
+
+COLD = (
+    LOAD
+    + EMPTY.format(name="first", cache=False)
+    + """
+import time
+start = time.perf_counter()
+"""
+    + EMPTY.format(name="second", cache=False)
+    + """
+second(*call)
+empty = time.perf_counter() - start
+import qnnsym.solvers.kernels
+start = time.perf_counter()
+kernels = load()
+kernels[names.split(",")[0]](*call)
+print(time.perf_counter() - start, empty)
+"""
+)
+
+
+def cold(prepared: Prepared) -> tuple[float, float]:
+    """(seconds of loading and the first call, seconds of a second empty function) in a fresh process."""
+    with tempfile.TemporaryDirectory() as cache:
+        _, out = python(COLD, Path.cwd(), *prepared.arguments(Path(cache)))
+    ours, empty = map(float, out.split())
+    return ours, empty
+
+
+def rows() -> list[Row]:
+    """Both kernels at three sizes, each in a process and with a cache of its own."""
+    with folder() as here:
+        cases = {}
+        for kind, names in KINDS.items():
+            for n in SIZES:
+                cases[kind, n] = prepare(hamiltonian(network(n)).characteristic_equations(), here, names)
+        found: dict[tuple[str, int], list[tuple[float, float]]] = {case: [] for case in cases}
+        for _ in range(TURNS):
+            for case, prepared in cases.items():
+                found[case].append(cold(prepared))
+    table = []
+    for kind in KINDS:
+        everything = [pair for n in SIZES for pair in found[kind, n]]
+        time, spread = middle([t for t, _ in everything])
+        empty = statistics.median(e for _, e in everything)
+        rival = "an empty function, same signature"
+        table.append(Row(f"{kind}, first call", time, ("<=", 1.2), "s", time, empty, rival, spread))
+        # What disturbs a compilation only ever adds to it.
+        least = {n: min(t for t, _ in found[kind, n]) for n in SIZES}
+        slow, fast = max(least, key=least.__getitem__), min(least, key=least.__getitem__)
+        ratio = least[slow] / least[fast]
+        what, rival = f"{kind}, slowest over fastest of N = {SIZES}", f"N = {fast} against N = {slow}"
+        table.append(Row(what, ratio, ("<=", 1.2), "", least[slow], least[fast], rival))
+    return table
