@@ -151,12 +151,14 @@ class VanishingOrder:
             for _ in range(self.points):
                 point = [mpmath.mpf(repr(draw.uniform(*self.ranges[s]))) for s in symbols]
                 big, small = (abs(function(mpmath.mpf(10) ** -e, *point)) for e in (8, 9))
+                if not (mpmath.isfinite(big) and mpmath.isfinite(small)):
+                    return Proof(False, method, f"the values {mpmath.nstr(big, 3)} and {mpmath.nstr(small, 3)}")
                 if big == 0 and small == 0:
                     if self.exact:
                         return Proof(False, method, f"identically zero where the power {self.order} was claimed")
                     powers.append(float("inf"))
                     continue
-                powers.append(float(mpmath.log10(big / small)))
+                powers.append(float(mpmath.log10(big / small)) if big and small else float("inf" if big else "-inf"))
         low, high = min(powers), max(powers)
         holds = low > self.order - 0.01 and (not self.exact or high < self.order + 0.01)
         found = f"the power {low:.4g}" if low == high else f"powers from {low:.4g} to {high:.4g}"

@@ -150,6 +150,11 @@ def tangent(expression: sp.Expr, directions: Mapping[sp.IndexedBase, sp.IndexedB
 
 def canonical(expression: sp.Expr, sets: list[IndexSet], used: frozenset[sp.Symbol] = frozenset()) -> sp.Expr:
     """Bound indices named by index set and nesting depth, numbers out of sums: equal sums are equal expressions."""
+    # Fresh first: an outer sum must not be given the name that an inner sum carries.
+    return _named(fresh(expression), sets, used)
+
+
+def _named(expression: sp.Expr, sets: list[IndexSet], used: frozenset[sp.Symbol]) -> sp.Expr:
     if isinstance(expression, sp.Sum):
         body, index, extent = peel(expression)
         home = next((s for s in sets if sp.expand(s.extent - extent) == 0), None)
@@ -157,10 +162,10 @@ def canonical(expression: sp.Expr, sets: list[IndexSet], used: frozenset[sp.Symb
             raise InputError(f"The sum over {index} with extent {extent} runs over no declared index set.")
         taken = used | expression.free_symbols
         name = next(home.index(n) for n in range(99) if home.index(n) not in taken)
-        return sp.Sum(canonical(body.xreplace({index: name}), sets, used | {name}), (name, 0, home.extent - 1))
+        return sp.Sum(_named(body.xreplace({index: name}), sets, used | {name}), (name, 0, home.extent - 1))
     if not expression.args or isinstance(expression, sp.Indexed):
         return expression
-    arguments = [canonical(a, sets, used) for a in expression.args]
+    arguments = [_named(a, sets, used) for a in expression.args]
     if isinstance(expression, sp.Mul):
         # SymPy multiplies a lone number into a sum, 2*(y - d) becoming 2*y - 2*d; inside a product it comes out again.
         pairs = [a.primitive() if isinstance(a, sp.Add) else (sp.S.One, a) for a in arguments]

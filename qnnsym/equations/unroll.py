@@ -55,6 +55,17 @@ def array_entries(array: Array, sizes: Mapping[sp.Symbol, int]) -> list[tuple[tu
     return [(indices, entry_symbol(array.name, indices)) for indices in product(*ranges)]
 
 
+def entry_sums(
+    equations: EquationSet, sizes: Mapping[sp.Symbol, int]
+) -> dict[tuple[str, tuple[int, ...]], sp.Expr]:
+    """{(output array's name, indices): sum of the irregular terms added to this entry}, in scalar symbols."""
+    sums: dict[tuple[str, tuple[int, ...]], sp.Expr] = {}
+    for entry in equations.entries:
+        place = str(entry.target.base.label), tuple(int(i) for i in entry.target.indices)
+        sums[place] = sums.get(place, sp.S.Zero) + unroll(entry.rhs, sizes, equations.stacks)
+    return sums
+
+
 def unrolled_rates(equations: EquationSet, sizes: Mapping[sp.Symbol, int]) -> list[sp.Expr]:
     """Every scalar right-hand side in output order.
 
@@ -69,13 +80,11 @@ def unrolled_rates(equations: EquationSet, sizes: Mapping[sp.Symbol, int]) -> li
         )
     rates: list[sp.Expr] = []
     by_target = {e.target.base: e for e in equations.equations}
-    extra: dict[sp.Symbol, sp.Expr] = {}
-    for entry in equations.entries:
-        symbol = entry_symbol(str(entry.target.base.label), tuple(int(i) for i in entry.target.indices))
-        extra[symbol] = extra.get(symbol, sp.S.Zero) + unroll(entry.rhs, sizes, equations.stacks)
+    extra = entry_sums(equations, sizes)
     for array in equations.outputs:
         equation = by_target[array.base]
-        for indices, symbol in array_entries(array, sizes):
+        for indices, _ in array_entries(array, sizes):
             at = dict(zip(equation.target.indices, indices, strict=True))
-            rates.append(unroll(equation.rhs.subs(at), sizes, equations.stacks) + extra.get(symbol, sp.S.Zero))
+            irregular = extra.get((array.name, indices), sp.S.Zero)
+            rates.append(unroll(equation.rhs.subs(at), sizes, equations.stacks) + irregular)
     return rates

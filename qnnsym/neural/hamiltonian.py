@@ -8,8 +8,8 @@ Source: U. Ramacher, Neural Networks 6 (1993) 547; A. T. Patrascu, arXiv:2209.07
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -21,7 +21,7 @@ from qnnsym.equations.names import identifier
 from qnnsym.equations.numbers import exact_decimals
 from qnnsym.equations.unroll import entry_symbol
 from qnnsym.errors import InputError
-from qnnsym.neural.network import ARGUMENT, Network, check_mask
+from qnnsym.neural.network import ARGUMENT, VARIABLE, Network, check_mask, numbers
 
 SIZE, INPUTS = sp.symbols("N l", integer=True, positive=True)
 NEURONS, CLAMPED = IndexSet("k", SIZE), IndexSet("a", INPUTS)
@@ -72,7 +72,8 @@ class NeuralHamiltonian:
         scalars: the parameter Symbols in kernel order; values: their numbers as far as given.
 
     Raises:
-        InputError: for parameters that are not positive, arrays of wrong shape, and costs in unknown symbols.
+        InputError: for parameters that are not positive, arrays of wrong shape, and costs that are no functions of
+            the network's variables and of parameters.
     """
 
     room = "qnnsym.neural"
@@ -93,28 +94,30 @@ class NeuralHamiltonian:
             raise InputError(
                 f"delay={delay!r} was given; this Hamiltonian is the canonical one, without delay. Leave delay out."
             )
+        if values is not None and not isinstance(values, Mapping):
+            raise InputError(f"The values are {values!r}; give a dictionary of parameter names and numbers.")
         self.network, self.cost = network, cost
         self.values: dict[sp.Symbol, float] = {}
         self._names: dict[str, str] = {}  # the user's name -> name in the kernel
+        self._symbols: dict[sp.Symbol, sp.Symbol] = {}  # symbol of the kernel -> the user's Symbol
+        self.expression: sp.Expr = sp.S.Zero if cost is None or isinstance(cost, QuadraticCost) else self._cost(cost)
+        extra = list(network.parameters)
+        extra += sorted(self._foreign(self.expression) - set(extra), key=lambda s: s.name)
+        # A number's own name must not be taken for a parameter that the user calls the same.
+        given = (relaxation, inertia, cost.decay if isinstance(cost, QuadraticCost) else None, *extra)
+        self._reserved = frozenset(s.name for s in given if isinstance(s, sp.Symbol))
         shape = (network.neurons, network.columns)
         self.dynamical = None if dynamical is None else check_mask(dynamical, shape, "The array dynamical")
         self.relaxation = self._parameter(relaxation, "lambda", "The relaxation time")
         self.inertia = self._parameter(inertia, "omega", "The inertia", infinite=True)
         self.decay: sp.Symbol | None = None
         self.target: Any = None
-        self.expression: sp.Expr = sp.S.Zero
         scalars = [self.relaxation, self.inertia]
         if isinstance(cost, QuadraticCost):
             self.decay = self._parameter(cost.decay, "mu", "The decay", zero=True)
             scalars.append(self.decay)
             self.weight = self._vector(cost.c, "The weights c of the cost")
             self.target = self._target(cost.target)
-        elif cost is not None:
-            self.expression = self._cost(cost)
-        extra = list(network.parameters)
-        known = set(network.x) | set(network.y) | {network.t}
-        entries = {s for s in self.expression.free_symbols if s in known or s in self._weight_positions}
-        extra += sorted(self.expression.free_symbols - entries - set(extra), key=lambda s: s.name)
         self._rename = {s: self._kernel_symbol(s) for s in extra}
         self.scalars: tuple[sp.Symbol, ...] = tuple(dict.fromkeys([*scalars, *self._rename.values()]))
         for key, value in dict(values or {}).items():
@@ -122,35 +125,38 @@ class NeuralHamiltonian:
 
     # parameters -------------------------------------------------------------------------------------------
     def _kernel_symbol(self, symbol: sp.Symbol) -> sp.Symbol:
-        name = identifier(symbol.name, TAKEN)
-        self._names[symbol.name] = name
-        return sp.Symbol(name, real=True)
+        """The kernel's symbol for a parameter of the user: one for each name."""
+        if symbol.name not in self._names:
+            self._names[symbol.name] = identifier(symbol.name, TAKEN | set(self._names.values()))
+        kernel = sp.Symbol(self._names[symbol.name], real=True)
+        self._symbols[kernel] = symbol
+        return kernel
 
     def _parameter(self, given: Any, name: str, what: str, infinite: bool = False, zero: bool = False) -> sp.Symbol:
         """The kernel's symbol for a parameter; a number given for it becomes its value, never text of the kernel."""
         if isinstance(given, sp.Symbol):
             return self._kernel_symbol(given)
-        symbol = self._kernel_symbol(sp.Symbol(name))
-        number = float(given) if isinstance(given, (int, float, sp.Number, np.number)) else float("nan")
+        number = _number(given)
         unbounded = infinite and number == float("inf")
         if not unbounded and not (0 <= number < float("inf") and (zero or number > 0)):
             allowed = f"{'non-negative' if zero else 'positive'} number{' (oo for fixed weights)' if infinite else ''}"
             raise InputError(f"{what} is {given!r}; give a {allowed} or a Symbol.")
+        while name in self._reserved:
+            name += "_"
+        symbol = self._kernel_symbol(sp.Symbol(name))
+        del self._symbols[symbol]
         self.values[symbol] = number
         return symbol
 
     def set_value(self, name: str, value: Any) -> None:
         """Give a symbolic parameter its number, by the name the user wrote."""
-        symbol = next((s for s in self.scalars if s.name in (name, self._names.get(name))), None)
+        symbol = next((s for s in self.scalars if s.name == self._names.get(name, name)), None)
         if symbol is None:
             raise InputError(
                 f"{name} is no parameter of this Hamiltonian; it has {', '.join(self.parameter_names)}. "
                 "Use one of these names."
             )
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            number = float("nan")
+        number = _number(value)
         positive = symbol in (self.relaxation, self.inertia)
         unbounded = number == float("inf") and symbol == self.inertia
         if not unbounded and (not np.isfinite(number) or (positive and number <= 0)):
@@ -167,7 +173,7 @@ class NeuralHamiltonian:
         return tuple(back.get(s.name, s.name) for s in self.scalars)
 
     def _vector(self, given: Any, what: str) -> np.ndarray:
-        array = np.asarray(given, dtype=float)
+        array = numbers(given, what)
         if array.shape not in ((), (self.network.neurons,)):
             raise InputError(f"{what} have the shape {array.shape}; give a number or {self.network.neurons} of them.")
         if not np.isfinite(array).all():
@@ -192,7 +198,22 @@ class NeuralHamiltonian:
         expression = exact_decimals(sp.sympify(given))
         if expression.has(sp.I, sp.oo, sp.zoo, sp.nan) or not expression.is_commutative:
             raise InputError(f"The cost {expression} is not a real, finite expression; mend it.")
+        if expression.atoms(sp.core.function.AppliedUndef, sp.Derivative, sp.Integral, sp.Piecewise):
+            raise InputError(f"The cost {expression} is not made of elementary functions; write it out.")
+        for symbol in sorted(self._foreign(expression), key=lambda s: s.name):
+            if VARIABLE.fullmatch(symbol.name):
+                raise InputError(
+                    f"The cost contains {symbol}, which is no variable of this network although it is called like one; "
+                    "use the Symbols network.t, .x, .y and .W themselves, or rename the parameter."
+                )
         return expression
+
+    def _foreign(self, expression: sp.Expr) -> set[sp.Symbol]:
+        """The symbols that are no variables of the network: parameters."""
+        net = self.network
+        if not expression.free_symbols:
+            return set()
+        return expression.free_symbols - {net.t, *net.x, *net.y, *net.W}
 
     # index form -------------------------------------------------------------------------------------------
     @property
@@ -285,25 +306,27 @@ class NeuralHamiltonian:
         return not callable(self.target) and not self.expression.has(self.network.t)
 
     def changed(self, **changes: Any) -> NeuralHamiltonian:
-        """The same Hamiltonian with some constructor arguments replaced."""
+        """The same Hamiltonian with some constructor arguments replaced; numbers given meanwhile stay."""
+        cost = self.cost
+        if isinstance(cost, QuadraticCost) and self.decay is not None:
+            cost = replace(cost, decay=self._given(self.decay))
         kept = {
             "network": self.network,
             "relaxation": self._given(self.relaxation),
             "inertia": self._given(self.inertia),
-            "cost": self.cost,
+            "cost": cost,
             "dynamical": self.dynamical,
         }
         new = NeuralHamiltonian(**{**kept, **changes})
-        back = {kernel: name for name, kernel in self._names.items()}
-        for symbol, value in self.values.items():
-            if symbol in new.scalars and symbol not in new.values:
-                new.set_value(back.get(symbol.name, symbol.name), value)
+        own = {symbol.name: kernel for kernel, symbol in new._symbols.items()}
+        for kernel, symbol in self._symbols.items():
+            if kernel in self.values and symbol.name in own and own[symbol.name] not in new.values:
+                new.set_value(symbol.name, self.values[kernel])
         return new
 
-    def _given(self, symbol: sp.Symbol) -> Any:
-        if symbol in self.values:
-            return self.values[symbol]
-        return sp.Symbol(next(name for name, kernel in self._names.items() if kernel == symbol.name), positive=True)
+    def _given(self, kernel: sp.Symbol) -> Any:
+        """What the user gave for a parameter: the Symbol, or the number it has now."""
+        return self._symbols.get(kernel, self.values.get(kernel))
 
     def characteristic_equations(self, reading: str = "canonical", kinetic: str = "plus"):
         """Hamilton's equations of this Hamiltonian, in index form.
@@ -325,3 +348,13 @@ class NeuralHamiltonian:
     def __repr__(self) -> str:
         cost = "no cost" if self.cost is None else "quadratic cost" if self.decay is not None else f"E = {self.cost}"
         return f"NeuralHamiltonian({self.network!r}, {cost})"
+
+
+def _number(given: Any) -> float:
+    """A real number as a float; NaN for everything else."""
+    if isinstance(given, bool) or not isinstance(given, (int, float, sp.Expr, np.number)):
+        return float("nan")
+    try:
+        return float(given)
+    except (TypeError, ValueError):
+        return float("nan")

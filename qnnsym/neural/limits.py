@@ -14,7 +14,7 @@ from qnnsym.checks.check import Check, Context
 from qnnsym.checks.invariants import symplectic_defect
 from qnnsym.codegen.emit import mpmath_function, numpy_function
 from qnnsym.codegen.lower import lower
-from qnnsym.equations.unroll import array_entries
+from qnnsym.equations.unroll import MAX_TERMS, array_entries
 from qnnsym.neural import numerics
 from qnnsym.neural.hamiltonian import INPUTS, SIZE, QuadraticCost
 from qnnsym.neural.numerics import Data
@@ -52,19 +52,20 @@ class unrolled:
 
     def run(self, context: Context) -> list[Check]:
         eqs = numerics.equations_of(context.model, context.derivation)
-        general = eqs.equations.changed(entries=())
         rows = []
-        for neurons, inputs in ((2, 1), (3, 2)):
-            if eqs.equations.entries:
-                break  # entries name single neurons of this network; its own size is compared below
-            gap = self._gap(context, eqs, general, neurons, inputs)
+        sizes = ((2, 1), (3, 2))
+        if eqs.equations.entries:  # they name single neurons of this network
+            sizes = (eqs.sizes,) if eqs.dimension <= MAX_TERMS else ()
+        for neurons, inputs in sizes:
+            gap = self._gap(context, eqs, neurons, inputs)
             quantity = f"compiled rates against SymPy's Hamilton equations, N = {neurons}, l = {inputs}"
             rows.append(Check.below(self.name, quantity, gap, self.tolerance, RAMACHER, "relative to the largest rate"))
         rows += self._emitters(context, eqs)
         return rows
 
-    def _gap(self, context: Context, eqs: Any, general: Any, neurons: int, inputs: int) -> float:
-        sizes = {SIZE: neurons, INPUTS: inputs}
+    def _gap(self, context: Context, eqs: Any, neurons: int, inputs: int) -> float:
+        general, sizes = eqs.equations, {SIZE: neurons, INPUTS: inputs}
+        masks = {"S": eqs.hamiltonian.network.mask, "G": eqs.hamiltonian.dynamical}
         rng = np.random.default_rng(SEED)
         buffers: dict[str, list[np.ndarray]] = {"state": [], "external": [], "parameter": []}
         point: dict[sp.Symbol, float] = {}
@@ -75,16 +76,19 @@ class unrolled:
             # Masks and choices are zeros and ones; on anything else the equations are not Hamilton's.
             binary = array.name in ("S", "G") or array.name.startswith("f")
             values = rng.integers(0, 2, len(entries)).astype(float) if binary else rng.normal(size=len(entries))
+            if general.entries and masks.get(array.name) is not None:
+                values = masks[array.name].ravel()  # a cost acts on the weights that move
             buffers[array.role].append(values)
             point.update(zip(entries, values, strict=True))
         state, ext, par = (np.concatenate([[], *buffers[r]]) for r in ("state", "external", "parameter"))
         out = np.empty(state.size)
         work = np.zeros(64 * (neurons + inputs + 1))
         par, dims = np.concatenate([scalars, par]), np.array([neurons, inputs], np.int64)
-        context.kernels["rhs"](0.0, state, ext, par, dims, work, out)
-        symbols = list(point)
-        written = [plain(r) for r in hamilton_rates(eqs.hamiltonian, neurons, inputs, eqs.kinetic)]
-        expected = np.array(sp.lambdify(symbols, written, "numpy")(*point.values()), float)
+        t = 0.3
+        point[eqs.hamiltonian.network.t] = t
+        context.kernels["rhs"](t, state, ext, par, dims, work, out)
+        written = hamilton_rates(eqs.hamiltonian, neurons, inputs, eqs.kinetic, own_cost=bool(general.entries))
+        expected = np.array(sp.lambdify(list(point), [plain(r) for r in written], "numpy")(*point.values()), float)
         return float(np.max(np.abs(out - expected)) / np.max(np.abs(expected)))
 
     def _emitters(self, context: Context, eqs: Any) -> list[Check]:
@@ -214,6 +218,14 @@ def _start(model: Any, data: Data) -> np.ndarray:
     return data.pack(state["y"], state["costate"], state["weights"], state["momenta"])
 
 
+def _fixed_weights(model: Any) -> Any:
+    """The model's Hamiltonian with all its numbers and an infinite inertia."""
+    h = model.hamiltonian.changed()
+    for key, value in model.values.items():
+        h.set_value(str(key), value)
+    return h.changed(inertia=float("inf"))
+
+
 def _quadratic(model: Any) -> str | None:
     if not isinstance(model.hamiltonian.cost, QuadraticCost):
         return "The closed form is for the quadratic cost."
@@ -235,9 +247,8 @@ class linear_activation:
         return _quadratic(model)
 
     def run(self, context: Context) -> list[Check]:
-        h = context.model.hamiltonian
-        network = h.network.with_activation("linear")
-        eqs = h.changed(network=network, inertia=float("inf")).characteristic_equations(context.model.reading)
+        h = _fixed_weights(context.model)
+        eqs = h.changed(network=h.network.with_activation("linear")).characteristic_equations(context.model.reading)
         data = Data(eqs, None, context.model.inputs)
         state = numerics.initial_state(context.model)
         flat = data.pack(state["y"], state["costate"], state["weights"], np.zeros(data.shape))
@@ -288,10 +299,7 @@ class zero_weights:
         return _quadratic(model)
 
     def run(self, context: Context) -> list[Check]:
-        h = context.model.hamiltonian.changed(inertia=float("inf"))
-        for key, value in context.model.values.items():
-            if str(key) != str(h.inertia):
-                h.set_value(str(key), value)
+        h = _fixed_weights(context.model)
         eqs = h.characteristic_equations(context.model.reading)
         data = Data(eqs, None, context.model.inputs)
         state = numerics.initial_state(context.model)
@@ -339,10 +347,7 @@ class costate_gradient:
         return _quadratic(model)
 
     def run(self, context: Context) -> list[Check]:
-        h = context.model.hamiltonian.changed(inertia=float("inf"))
-        for key, value in context.model.values.items():
-            if str(key) != str(h.inertia):
-                h.set_value(str(key), value)
+        h = _fixed_weights(context.model)
         eqs = h.characteristic_equations(context.model.reading)
         data, state = Data(eqs, None, context.model.inputs), numerics.initial_state(context.model)
         kernels = context.kernels if _same(eqs, context) else None

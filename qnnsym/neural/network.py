@@ -5,6 +5,7 @@ Column order of every weight array: inputs x_{-l}..x_{-1}, bias 1, neurons y_1..
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -19,6 +20,9 @@ from qnnsym.errors import InputError
 
 # The argument of an activation inside the package; users may write theirs with any one symbol.
 ARGUMENT = sp.Symbol("u", real=True)
+
+# Names that variables of networks carry: a parameter called so would be taken for one of them.
+VARIABLE = re.compile(r"t|[xyD]_\d+|[WM]_\d+_\d+")
 
 ACTIVATIONS = {
     "tanh": sp.tanh(ARGUMENT),
@@ -75,8 +79,8 @@ class Network:
         if layers is not None:
             if neurons is not None or inputs or mask is not None:
                 raise InputError("A network is given either by layers=... or by neurons, inputs and mask; drop one.")
-            if len(layers) < 2:
-                raise InputError(f"layers={tuple(layers)} names fewer than two layers; give (inputs, ..., outputs).")
+            if not isinstance(layers, (list, tuple, np.ndarray)) or len(layers) < 2:
+                raise InputError(f"layers={layers!r} names fewer than two layers; give (inputs, ..., outputs).")
             widths = [_count(n, "A layer's width", 1) for n in layers]
             inputs, neurons, mask = widths[0], sum(widths[1:]), _feed_forward(widths)
         if neurons is None:
@@ -119,7 +123,7 @@ class Network:
 
 def check_mask(mask: Any, shape: tuple[int, int], what: str) -> np.ndarray:
     """A 0/1 array of the given shape as floats."""
-    array = np.asarray(mask, dtype=float)
+    array = numbers(mask, what)
     if array.shape != shape:
         raise InputError(
             f"{what} has the shape {array.shape}; it needs {shape}: a row per neuron, columns inputs, bias, neurons."
@@ -127,6 +131,14 @@ def check_mask(mask: Any, shape: tuple[int, int], what: str) -> np.ndarray:
     if not np.isin(array, (0.0, 1.0)).all():
         raise InputError(f"{what} holds values other than 0 and 1; write 1 where the synapse is, 0 where it is not.")
     return array
+
+
+def numbers(given: Any, what: str) -> np.ndarray:
+    """An array of floats, of any shape."""
+    try:
+        return np.asarray(given, dtype=float)
+    except (TypeError, ValueError):
+        raise InputError(f"{what}: {given!r} is no array of numbers; give rows of numbers of equal length.") from None
 
 
 def _count(value: Any, what: str, least: int) -> int:
@@ -175,4 +187,19 @@ def _activation(given: Any) -> sp.Expr:
             f"The activation {given} is not made of elementary real functions; write it with tanh, exp, logistic, "
             "softplus and the like (softplus(b*u)/b smooths a kink)."
         )
+    # Tangent equations need two derivatives.
+    if expression.diff(ARGUMENT, 2).atoms(*_JUMPS):
+        raise InputError(
+            f"The activation {given} has no second derivative in closed form; smooth its kink (softplus(b*u)/b, "
+            'sqrt(u**2 + b**2)), or use "relu".'
+        )
+    named = [s.name for s in expression.free_symbols if VARIABLE.fullmatch(s.name)]
+    if named:
+        raise InputError(
+            f"The activation {given} contains {', '.join(sorted(named))}, which names a variable of the network; an "
+            "activation is a function of u alone, rename the parameter."
+        )
     return expression
+
+
+_JUMPS = (sp.Derivative, sp.Subs, sp.DiracDelta, sp.Heaviside, sp.Piecewise)

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import mpmath
+import numpy as np
 import sympy as sp
 
 from qnnsym.derivation.model import Model
 from qnnsym.derivation.obligations import NumericAgreement, SymbolicZero, VanishingOrder
 from qnnsym.derivation.step import Derivation, Step
 from qnnsym.equations.indexed import EquationSet
-from qnnsym.equations.unroll import array_entries, unroll, unrolled_rates
+from qnnsym.equations.unroll import array_entries, entry_sums, unroll, unrolled_rates
 from qnnsym.errors import InputError
 from qnnsym.neural.characteristic import CharacteristicEquations
 from qnnsym.neural.hamiltonian import INPUTS, SIZE, M, NeuralHamiltonian, W, Z
@@ -91,7 +92,7 @@ def steps(eqs: CharacteristicEquations) -> Iterable[Step]:
             SymbolicZero(gaps),
             "Static weights have no conjugate momentum." if hamiltonian.dynamical is not None and part == 3 else "",
         )
-    if eqs.equations.entries:
+    if eqs.equations.entries or hamiltonian.cost_entries():
         yield _cost_step(eqs)
     yield from _structure(eqs, general)
 
@@ -147,13 +148,27 @@ def _tangent_obligation(eqs: CharacteristicEquations, neurons: int, inputs: int,
     moved = [a for a in tangent.arrays if a.role == "state"][len([a for a in general.arrays if a.role == "state"]) :]
     directions = [s for a in moved for _, s in array_entries(a, sizes)]
     both = unrolled_rates(tangent, sizes)
-    rates, product = both[: len(states)], both[len(states) :]
+    # (rate as proved above, the same rate and its product with the Jacobian in the tangent equations)
+    rows = list(zip(unrolled_rates(general, sizes), both[: len(states)], both[len(states) :], strict=True))
     shift = {s: s + small * v for s, v in zip(states, directions, strict=True)}
+    if eqs.equations.entries or eqs.tangent.entries:
+        # A user's cost names single entries of its own network, which may be larger than the size of the proof.
+        own = _sizes(*eqs.sizes)
+        proved, sums = entry_sums(eqs.equations, own), entry_sums(eqs.tangent, own)
+        occurring = {s for e in (*proved.values(), *sums.values()) for s in e.free_symbols}
+        places = dict.fromkeys((name.removesuffix("_v"), at) for name, at in (*proved, *sums))
+        rows += [
+            (proved.get((name, at), sp.S.Zero), *(sums.get((label, at), sp.S.Zero) for label in (name, name + "_v")))
+            for name, at in places
+        ]
+        for array, direction in zip((a for a in general.arrays if a.role == "state"), moved, strict=True):
+            ends = zip(array_entries(array, own), array_entries(direction, own), strict=True)
+            shift |= {s: s + small * v for (_, s), (_, v) in ends if s in occurring}
     remainder = sp.Add(
         *(
             # Unequal weights, so that errors in two components cannot cancel.
-            sp.sqrt(number + 2) * (r.subs(shift, simultaneous=True) - r - small * p)
-            for number, (r, p) in enumerate(zip(rates, product, strict=True))
+            sp.sqrt(number + 2) * (proved_rate.subs(shift, simultaneous=True) - rate - small * product)
+            for number, (proved_rate, rate, product) in enumerate(rows)
         )
     ).subs(fixed)
     ranges = {s: (0.3, 1.7) for s in remainder.free_symbols - {small}}
@@ -161,23 +176,29 @@ def _tangent_obligation(eqs: CharacteristicEquations, neurons: int, inputs: int,
 
 
 def _cost_step(eqs: CharacteristicEquations) -> Step:
-    """A user's cost: its derivatives against differences of the cost itself in 50 digits."""
-    hamiltonian = eqs.hamiltonian
+    """A user's cost: the forces as entered against differences of the cost itself in 50 digits."""
+    hamiltonian, net = eqs.hamiltonian, eqs.hamiltonian.network
     expression = plain(hamiltonian.expression)
     symbols = sorted(expression.free_symbols, key=sp.default_sort_key)
-    derivatives = []
-    for entry, derivative in hamiltonian.cost_entries():
-        name = f"{entry.base.label}_" + "_".join(map(str, entry.indices))
-        scalar = plain(unroll(derivative, _sizes(*eqs.sizes), (Z,)))
-        difference = _slope(expression, symbols, next(s for s in symbols if s.name == name))
-        derivatives.append((scalar.xreplace({v: k for k, v in hamiltonian._rename.items()}), difference))
+    # Where each coordinate's force belongs; a force that is missing, or is none, is found as well.
+    coordinates = {("d_D", (k,)): s for k, s in enumerate(net.y)}
+    coordinates |= {("d_M", at): net.W[at] for at in map(tuple, np.argwhere(hamiltonian.moving).tolist())}
+    coordinates = {place: s for place, s in coordinates.items() if s in symbols}
+    back = {kernel: s for s, kernel in hamiltonian._rename.items()}
+    entered = {place: -plain(e).xreplace(back) for place, e in entry_sums(eqs.equations, _sizes(*eqs.sizes)).items()}
+    forces = [
+        (entered.get(place, sp.S.Zero), _slope(expression, symbols, along) if along is not None else sp.S.Zero)
+        for place in dict.fromkeys([*coordinates, *entered])
+        for along in [coordinates.get(place)]
+    ]
+    ranges = {s for force, _ in forces for s in force.free_symbols} | set(symbols)
     return Step(
         "Cost of the user",
         "The forces of the cost are entered at single entries of the costates and momenta.",
         f"E = {sp.latex(hamiltonian.expression)}",
         r"\dot p \mathrel{+}= -\frac{\partial E}{\partial q}",
         NumericAgreement(
-            derivatives, {s: (0.2, 1.4) for s in symbols}, tolerance=1e-20, by="numerical differentiation of E"
+            forces, {s: (0.2, 1.4) for s in ranges}, tolerance=1e-20, by="numerical differentiation of E"
         ),
     )
 

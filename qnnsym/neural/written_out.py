@@ -12,18 +12,21 @@ from qnnsym.neural.hamiltonian import NeuralHamiltonian
 from qnnsym.neural.network import ARGUMENT
 
 
-def written_out(hamiltonian: NeuralHamiltonian, neurons: int, inputs: int, sign: int = 1) -> sp.Expr:
-    """H for a given size as an expression in scalar Symbols, without a user's own cost.
+def written_out(
+    hamiltonian: NeuralHamiltonian, neurons: int, inputs: int, sign: int = 1, own_cost: bool = False
+) -> sp.Expr:
+    """H for a given size as an expression in scalar Symbols.
 
     Arguments:
         hamiltonian: whose activations, mask and cost are taken; its own size is not used.
         neurons, inputs: the size.
         sign: of the kinetic term.
+        own_cost: with a user's own cost, which belongs to the network's own size.
     """
     net, rename = hamiltonian.network, hamiltonian._rename
     lam, omega, mu = hamiltonian.relaxation, hamiltonian.inertia, hamiltonian.decay
     z = [entry("x", (a,)) for a in range(inputs)] + [sp.S.One] + [entry("y", (k,)) for k in range(neurons)]
-    total = sp.S.Zero
+    total = hamiltonian.expression.xreplace(rename) if own_cost else sp.S.Zero
     for k in range(neurons):
         u = sp.S.Zero
         for j, zj in enumerate(z):
@@ -42,16 +45,20 @@ def written_out(hamiltonian: NeuralHamiltonian, neurons: int, inputs: int, sign:
     return total
 
 
-def hamilton_rates(hamiltonian: NeuralHamiltonian, neurons: int, inputs: int, sign: int = 1) -> list[sp.Expr]:
+def hamilton_rates(
+    hamiltonian: NeuralHamiltonian, neurons: int, inputs: int, sign: int = 1, own_cost: bool = False
+) -> list[sp.Expr]:
     """Hamilton's equations of the written-out H by SymPy's derivative, in the order of the flat state."""
-    h = written_out(hamiltonian, neurons, inputs, sign)
+    h = written_out(hamiltonian, neurons, inputs, sign, own_cost)
     columns = inputs + 1 + neurons
     rows = [(k,) for k in range(neurons)]
     entries = [(k, j) for k in range(neurons) for j in range(columns)]
-    moves = hamiltonian.dynamical is not None
+    # Static weights have no momentum; nor have missing ones, which only a user's own cost could act on.
+    moves = ["G"] if hamiltonian.dynamical is not None else []
+    moves += ["S"] if own_cost and hamiltonian.network.mask is not None else []
     return [
         *(sp.diff(h, entry("D", at)) for at in rows),
         *(-sp.diff(h, entry("y", at)) for at in rows),
         *(sp.diff(h, entry("M", at)) for at in entries),
-        *(-sp.diff(h, entry("W", at)) * (entry("G", at) if moves else 1) for at in entries),
+        *(-sp.diff(h, entry("W", at)) * sp.Mul(*(entry(n, at) for n in moves)) for at in entries),
     ]
