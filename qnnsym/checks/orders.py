@@ -69,18 +69,21 @@ def order_check(
     tolerance: float = 0.2,
     floor: float = 0.0,
 ) -> Check:
-    """The fitted order against theory; fewer than four steady points fail, with what to do.
+    """The fitted order against theory; fewer than four steady points fail, with what to do, and so does a NaN.
 
     Errors that are all at or below the floor are reported as zero, not as an order.
     """
     values = np.asarray(errors, float)
+    listed = ", ".join(f"{a:.3g}: {b:.2e}" for a, b in zip(h, values, strict=True))
+    if not np.isfinite(values).all():
+        detail = f"an error is not finite: the solution blew up or was not measured ({listed})"
+        return Check(name, quantity, float(expected), "not finite", tolerance, FAIL, source, detail)
     if values.size and (values <= floor).all():
         return Check(
             name, quantity, float(expected), "identically zero", None, PASS, source,
             f"all {values.size} differences lie below {floor:.1e}",
         )  # fmt: skip
     fit = fit_order(h, errors, floor)
-    listed = ", ".join(f"{a:.3g}: {b:.2e}" for a, b in zip(h, values, strict=True))
     if fit is None:
         advice = "take smaller parameters or a tighter tolerance"
         detail = f"fewer than {LEAST} points with steady slopes; {advice} ({listed})"

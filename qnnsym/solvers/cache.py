@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 
@@ -14,8 +17,8 @@ def numba_cache(directory: str | Path | None) -> Iterator[str]:
     """Compile with numba's cache in `directory`; yields a sentence for the user, empty when all is well.
 
     Arguments:
-        directory: a folder (made if need be); None, or one that cannot be written, compiles into a folder that is
-            forgotten with the process.
+        directory: a folder (made if need be); None, or one that cannot be written, compiles into a folder that goes
+            away with the process.
     """
     from numba.core import config
 
@@ -24,7 +27,7 @@ def numba_cache(directory: str | Path | None) -> Iterator[str]:
     if folder is None or not _writable(folder):
         where = "No folder" if folder is None else f"{folder}"
         note = f"{where} can be written for compiled kernels, so they are compiled anew in every process."
-        folder = Path(tempfile.gettempdir(), f"qnnsym-{os.getpid()}")
+        folder = _private(os.getpid())
     config.CACHE_DIR = str(folder)
     try:
         yield note
@@ -38,3 +41,16 @@ def _writable(folder: Path) -> bool:
     except OSError:
         return False
     return os.access(folder, os.W_OK)
+
+
+@cache
+def _private(pid: int) -> Path:
+    """A folder of this process alone: numba executes what it finds there, so nobody else may have made it."""
+    folder = Path(tempfile.mkdtemp(prefix="qnnsym-"))
+
+    def remove() -> None:
+        if os.getpid() == pid:  # a forked child inherits this function, not the folder
+            shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(remove)
+    return folder

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from qnnsym.errors import InputError
+from qnnsym.errors import InputError, SolverError
 from qnnsym.solvers.cache import numba_cache
 from qnnsym.solvers.progress import Progress
 from qnnsym.solvers.solution import Solution, Status, as_times, finite_array
@@ -128,12 +128,12 @@ class Problem:
         """The state at the last time by the compiled driver alone, without outputs on the way.
 
         Raises:
-            InputError: as for `solve`, and when the last time cannot be reached.
+            InputError: as for `solve`. SolverError: when the last time cannot be reached.
         """
         run = _Run(self, method, rtol, atol, step, self.times[[0, -1]])
         status = run.drive(MAX_STEPS, None)
         if status is not Status.SUCCESS:
-            raise InputError(f"The integration stops at t = {run.scalars[0]:.6g}. {status.value}")
+            raise SolverError(f"The integration stops at t = {run.scalars[0]:.6g}. {status.value}")
         return run.y
 
 

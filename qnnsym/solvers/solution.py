@@ -86,20 +86,21 @@ class Solution:
 
         coordinates: dict[str, Any] = {"time": ("time", self.times, {"units": "1", "long_name": "time"})}
         variables: dict[str, Any] = {}
+        axes = ("x", "p")
+        if self.grid is not None:
+            for axis, values in zip(axes, self.grid, strict=True):
+                coordinates[axis] = (axis, values, {"units": "1", "long_name": f"phase-space coordinate {axis}"})
         if self.states is not None:
             if self.grid is not None:
-                axes = ("x", "p")
-                for axis, values in zip(axes, self.grid, strict=True):
-                    coordinates[axis] = (axis, values, {"units": "1", "long_name": f"phase-space coordinate {axis}"})
                 meaning = {"units": "1", "long_name": "Wigner function, normalised to iint W dx dp = 1"}
                 variables["W"] = (("time", *axes), self.states, meaning)
             else:
                 variables["state"] = (("time", "component"), self.states, {"units": "1", "long_name": "flat state"})
                 if self.names:
                     coordinates["component"] = ("component", np.array(self.names, dtype="U"))
-        for name, values in self.expect.items():
+        for name, variable in _variables(self.expect).items():
             meaning = {"units": "1", "long_name": f"expectation of {name}"}
-            variables[f"expect_{_plain(name)}"] = ("time", values, meaning)
+            variables[variable] = ("time", self.expect[name], meaning)
         attributes = {
             "Conventions": "CF-1.10",
             "title": str(self.provenance.get("model", "qnnsym solution")),
@@ -123,20 +124,22 @@ class Solution:
         try:
             with xarray.open_dataset(path, engine="h5netcdf") as dataset:
                 dataset.load()
-        except (OSError, ValueError, KeyError) as error:
+            return cls._from_dataset(dataset)
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise StorageError(f"{path} cannot be read as a result ({error}); run the model again.") from error
-        records = {key: json.loads(dataset.attrs[key]) for key in _RECORDS}
-        expect = {n: dataset[f"expect_{_plain(n)}"].values for n in json.loads(dataset.attrs["expectation_names"])}
-        on_grid = "W" in dataset
-        states = dataset["W"].values if on_grid else dataset["state"].values if "state" in dataset else None
+
+    @classmethod
+    def _from_dataset(cls, dataset: Any) -> Solution:
+        names = _variables(json.loads(dataset.attrs["expectation_names"]))
+        states = next((dataset[name].values for name in ("W", "state") if name in dataset), None)
         return cls(
             times=dataset["time"].values,
             states=states,
             status=Status[dataset.attrs["status"]],
-            expect=expect,
-            grid=(dataset["x"].values, dataset["p"].values) if on_grid else None,
+            expect={name: dataset[variable].values for name, variable in names.items()},
+            grid=(dataset["x"].values, dataset["p"].values) if "x" in dataset.coords else None,
             names=tuple(map(str, dataset["component"].values)) if "component" in dataset.coords else (),
-            **records,
+            **{key: json.loads(dataset.attrs[key]) for key in _RECORDS},
         )
 
     def __str__(self) -> str:
@@ -157,8 +160,15 @@ class Solution:
 _RECORDS = ("statistics", "diagnostics", "warnings", "provenance")
 
 
-def _plain(name: str) -> str:
-    return "".join(c if c.isalnum() else "_" for c in name)
+def _variables(names: Iterable[str]) -> dict[str, str]:
+    """{name of an observable: name of its variable}; x + p and x - p would have the same without the underscores."""
+    found: dict[str, str] = {}
+    for name in names:
+        variable = "expect_" + "".join(c if c.isalnum() else "_" for c in name)
+        while variable in found.values():
+            variable += "_"
+        found[name] = variable
+    return found
 
 
 def _plain_number(value: Any) -> Any:

@@ -67,21 +67,24 @@ def tabulate(
     low, high = min(start, stop), max(start, stop)
     inner = sorted(b for b in breakpoints if low < b < high)
     edges = [low, *inner, high]
-    nodes = 0.5 - 0.5 * np.cos(np.pi * (np.arange(DEGREE + 1) + 0.5) / (DEGREE + 1))
+    nodes, to_chebyshev, to_powers = _interpolation()
     tests = np.linspace(0.02, 0.98, 9)
-    to_powers = np.linalg.inv(np.vander(nodes, increasing=True))
+    narrow = max(1e-13 * max(1.0, high - low), 16 * np.finfo(float).eps * max(abs(low), abs(high)))
     waiting = list(pairwise(edges))[::-1]
     breaks, pieces, scale, worst = [low], [], np.zeros(0), 0.0
     while waiting:
         a, b = waiting.pop()
-        values = _values(function, a + (b - a) * nodes)
-        check = _values(function, a + (b - a) * tests)
+        at, between = a + (b - a) * nodes, a + (b - a) * tests
+        values, check = _values(function, at), _values(function, between)
         scale = np.maximum(scale if scale.size else 0.0, np.abs(check).max(axis=0))
-        coefficients = to_powers @ values
-        gap = np.abs(np.vander(tests, DEGREE + 1, increasing=True) @ coefficients - check).max(axis=0)
-        error = float(np.max(gap / np.where(scale > 0, scale, 1.0), initial=0.0))
+        coefficients = to_powers @ (to_chebyshev @ values)
+        # Far from t = 0 the times are rounded: the polynomial is moved to where the values were taken.
+        coefficients += to_powers @ (to_chebyshev @ (values - _powers((at - a) / (b - a)) @ coefficients))
+        gap = np.abs(_powers((between - a) / (b - a)) @ coefficients - check).max(axis=0)
+        gap = gap / np.where(scale > 0, scale, 1.0)
+        error = float(np.max(gap, initial=0.0))
         if error > tolerance:
-            if len(pieces) + len(waiting) > MAX_PIECES or b - a < 1e-13 * max(1.0, high - low):
+            if len(pieces) + len(waiting) > MAX_PIECES or b - a < narrow:
                 channel = int(np.argmax(gap))
                 raise InputError(
                     f"Channel {channel} of a signal cannot be tabulated to {tolerance:g} near t = {a:.6g}: it is not "
@@ -94,6 +97,28 @@ def tabulate(
         breaks.append(b)
         pieces.append(coefficients / (b - a) ** np.arange(DEGREE + 1)[:, None])
     return PiecewisePolynomial(np.array(breaks), np.ascontiguousarray(pieces), tuple(inner), worst)
+
+
+def _powers(x: np.ndarray) -> np.ndarray:
+    return np.vander(x, DEGREE + 1, increasing=True)
+
+
+def _interpolation() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Nodes in [0, 1], the matrix from values there to Chebyshev coefficients, and from these to powers.
+
+    The inverse Vandermonde matrix in one piece would amplify rounding to 1e-12. Chebyshev coefficients come without
+    such loss, and the large entries of the second matrix, whole numbers, meet only the small high ones.
+    """
+    n = DEGREE + 1
+    angles = np.pi * (np.arange(n) + 0.5) / n
+    to_chebyshev = (-1.0) ** np.arange(n)[:, None] * np.cos(np.outer(np.arange(n), angles)) * 2 / n
+    to_chebyshev[0] /= 2
+    to_powers = np.zeros((n, n))
+    to_powers[0, 0], to_powers[:2, 1] = 1, (-1, 2)
+    for k in range(2, n):
+        previous = to_powers[:, k - 1]
+        to_powers[:, k] = 4 * np.roll(previous, 1) - 2 * previous - to_powers[:, k - 2]
+    return 0.5 - 0.5 * np.cos(angles), to_chebyshev, to_powers
 
 
 def _values(function: Callable[[float], Sequence[float]], times: np.ndarray) -> np.ndarray:
