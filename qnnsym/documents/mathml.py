@@ -1,5 +1,6 @@
 """MathML of one displayed line, as browsers render it without scripts: MathML Core, with the TeX in an annotation."""
 
+# ruff: noqa: RUF001 - the signs that look like others are meant
 from __future__ import annotations
 
 import re
@@ -90,7 +91,7 @@ def _mend_leaf(leaf: Element) -> None:
 
 
 def _mark_signs(row: Element) -> None:
-    """A sign after a relation, a comma or an opening bracket belongs to what follows; browsers look at the first only."""
+    """Mark signs after relations, commas and opening brackets as belonging to what follows; browsers see the first."""
     before: Element | None = None
     for child in row:
         if child.tag == "mo" and (child.text or "") in _SIGNS and before is not None and before.tag == "mo":

@@ -1,5 +1,6 @@
 """Formulas as plain text for the terminal: Unicode where it is certain, brackets where it is not."""
 
+# ruff: noqa: RUF001 - the signs that look like others are meant
 from __future__ import annotations
 
 import re
@@ -8,20 +9,21 @@ from collections.abc import Callable, Sequence
 
 from qnnsym.documents.formulas import BLANKS, FRACTIONS, FUNCTIONS, OPENING, RELATIONS, SIGNS, Node, parse
 
+_LETTERS = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon phi chi "
+    "psi omega"
+).split()
 GREEK = {
-    name.lower() if lower else name: unicodedata.lookup(f"GREEK {'SMALL' if lower else 'CAPITAL'} LETTER {spelt}")
-    for lower in (True, False)
-    for name, spelt in (
-        [(n.capitalize(), n.upper()) for n in "alpha beta gamma delta epsilon zeta eta theta iota kappa mu nu xi".split()]
-        + [(n.capitalize(), n.upper()) for n in "omicron pi rho sigma tau upsilon phi chi psi omega".split()]
-        + [("Lambda", "LAMDA")]
-    )
+    spelt(name): unicodedata.lookup(f"GREEK {size} LETTER {name.replace('lambda', 'lamda').upper()}")
+    for size, spelt in (("SMALL", str), ("CAPITAL", str.capitalize))
+    for name in _LETTERS
 }
 SYMBOLS = {
     **{rf"\{name}": sign for name, sign in GREEK.items()},
     r"\varepsilon": "ε", r"\varphi": "φ", r"\vartheta": "ϑ", r"\hbar": "ħ", r"\partial": "∂", r"\infty": "∞",
     r"\sum": "Σ", r"\prod": "Π", r"\int": "∫", r"\iint": "∬", r"\nabla": "∇", r"\langle": "⟨", r"\rangle": "⟩",
-    r"\{": "{", r"\}": "}", r"\|": "‖", r"\lvert": "|", r"\rvert": "|", r"\ldots": "...", r"\dots": "...", r"\cdots": "...",
+    r"\{": "{", r"\}": "}", r"\|": "‖", r"\lvert": "|", r"\rvert": "|", r"\ldots": "...", r"\dots": "...",
+    r"\cdots": "...",
     r"\cdot": "·", r"\times": "×", r"\pm": "±", r"\mp": "∓", r"\to": "→", r"\mapsto": "↦", r"\Rightarrow": "⇒",
     r"\approx": "≈", r"\sim": "~", r"\simeq": "≃", r"\equiv": "≡", r"\leq": "≤", r"\le": "≤", r"\geq": "≥", r"\ge": "≥",
     r"\neq": "≠", r"\ne": "≠", r"\propto": "∝", r"\in": "∈", r"\star": "⋆", r"\otimes": "⊗", r"\dagger": "†",
