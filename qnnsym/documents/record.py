@@ -122,7 +122,7 @@ class Record:
             data["figures"] = tuple(FigureRecord(**figure) for figure in data["figures"])
             return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in data.items()})
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise StorageError(f"{path} cannot be read as the record of a run ({error}); run the model again.") from error
+            raise StorageError(f"{path} cannot be read as the record of a run ({error}); run it again.") from error
 
 
 def title_of(model: Any) -> str:
