@@ -16,7 +16,7 @@ import sys
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING
@@ -103,15 +103,9 @@ class Workspace:
         """Why there is no cache, a sentence; empty when there is one."""
         return self._cache[1]
 
-    @cached_property
+    @property
     def _cache(self) -> tuple[Path | None, str]:
-        folder = self.root / ".qnnsym" / "cache"
-        try:
-            # Asking for permissions is not enough: a full disk or a read-only mount shows only when written to.
-            atomic_write(folder / ".writable", f"{os.getpid()}\n")
-        except StorageError as error:
-            return None, f"Kernels are compiled anew in every process, because there is no cache: {error}"
-        return folder, ""
+        return _cache_folder(self.root / ".qnnsym" / "cache")
 
     # Derivations -------------------------------------------------------------------------------------------
 
@@ -226,6 +220,17 @@ class Workspace:
     def writable(self, entry: Entry) -> bool:
         """Whether `generate` may write the entry's kernels: what is shipped is never written to."""
         return entry.generated.parent == self.generated and _packaged() not in [self.root, *self.root.parents]
+
+
+@lru_cache
+def _cache_folder(folder: Path) -> tuple[Path | None, str]:
+    """(the folder, or None where nothing can be written; why not), found out once in a process."""
+    try:
+        # Asking for permissions is not enough: a full disk or a read-only mount shows only when written to.
+        atomic_write(folder / ".writable", f"{os.getpid()}\n")
+    except StorageError as error:
+        return None, f"Kernels are compiled anew in every process, because there is no cache: {error}"
+    return folder, ""
 
 
 def shipped_root() -> Path | None:

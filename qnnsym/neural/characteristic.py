@@ -117,7 +117,7 @@ class CharacteristicEquations:
 
         return numerics.solve(self, times, y0, costate0, weights, momenta, inputs, rtol=rtol, **options)
 
-    @property
+    @cached_property
     def line(self) -> str:
         """The equations as one line of plain text."""
         return "; ".join(f"{e.target} = {sp.sstr(e.rhs)}" for e in (*self.equations.equations, *self.equations.entries))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sympy as sp
@@ -22,6 +22,10 @@ from qnnsym.solvers.kernels import Kernels, load_kernels
 from qnnsym.solvers.problem import Problem
 from qnnsym.solvers.solution import Solution, as_times, finite_array
 from qnnsym.solvers.tables import PiecewisePolynomial, tabulate
+
+if TYPE_CHECKING:
+    from qnnsym.equations.indexed import EquationSet
+    from qnnsym.workspace import Workspace
 
 OPTIONS = ("method", "rtol", "atol", "step", "max_steps", "progress", "kinetic")
 
@@ -151,8 +155,12 @@ def kernels_of(eqs: CharacteristicEquations) -> Kernels:
     """
     from qnnsym.workspace import Workspace
 
-    workspace = Workspace.find()
-    source = render("network", "neural", {"rhs": eqs.equations, "rhs_jvp": eqs.tangent}, eqs.line)
+    return _kernels(eqs.equations, eqs.tangent, eqs.line, Workspace.find())
+
+
+@lru_cache(maxsize=16)
+def _kernels(equations: EquationSet, tangent: EquationSet, line: str, workspace: Workspace) -> Kernels:
+    source = render("network", "neural", {"rhs": equations, "rhs_jvp": tangent}, line)
     try:
         root = workspace.kernels if workspace.cache is not None else Path(tempfile.mkdtemp(prefix="qnnsym-"))
         folder = built(source, root)

@@ -19,6 +19,8 @@ from qnnsym.solvers.tableaus import METHODS, Tableau
 from qnnsym.solvers.tables import PiecewisePolynomial
 
 MAX_STEPS = 10_000_000
+# Where the driver says which component is not finite: see `stepping`, whose import would compile it.
+CULPRIT = 9
 # Seconds between two returns to Python: a bar moves, Ctrl-C is heard.
 BREATH = 0.05
 
@@ -31,8 +33,8 @@ def driver(cache_dir: Path | None) -> Any:
 
 
 @cache
-def _tableau_arrays(name: str) -> tuple[np.ndarray, ...]:
-    return METHODS[name].arrays()
+def _combinations(name: str) -> tuple[np.ndarray, ...]:
+    return METHODS[name].combinations()
 
 
 class Problem:
@@ -116,7 +118,7 @@ class Problem:
             "seconds": seconds,
         }
         diagnostics = {"table_error": self.table.error} if self.table.error else {}
-        warnings = [] if status is Status.SUCCESS else [f"Reached t = {run.scalars[0]:.6g}. {status.value}"]
+        warnings = [] if status is Status.SUCCESS else [f"Reached t = {run.scalars[0]:.6g}. {run.reason(status)}"]
         return Solution(
             self.times[:reached], run.outputs[:reached], status, statistics, diagnostics, warnings, self.provenance,
             names=self.names,
@@ -133,7 +135,7 @@ class Problem:
         run = _Run(self, method, rtol, atol, step, self.times[[0, -1]])
         status = run.drive(MAX_STEPS, None)
         if status is not Status.SUCCESS:
-            raise SolverError(f"The integration stops at t = {run.scalars[0]:.6g}. {status.value}")
+            raise SolverError(f"The integration stops at t = {run.scalars[0]:.6g}. {run.reason(status)}")
         return run.y
 
 
@@ -152,23 +154,35 @@ class _Run:
         if not tableau.adaptive and step is None:
             raise InputError(f"The method {method} has a fixed step; give step=... .")
         self.compiled = driver(problem.cache_dir)
+        self.names = problem.names
         self.y = problem.state.copy()
-        n, rows = self.y.size, len(tableau.c)
+        n, total = self.y.size, len(tableau.c)
         self.times = times
         self.outputs = np.empty((times.size, n))
         self.outputs[0] = self.y
         self.scalars = np.array([times[0], step or 0.0 if tableau.adaptive else 0.0])
-        self.counts = np.zeros(9, np.int64)
+        self.counts = np.zeros(10, np.int64)
         self.counts[5] = 1
         stops = _stops(times, problem.breakpoints, everywhere=not tableau.adaptive)
         recorded = np.array([_index(times, s) for s in stops], np.int64)
-        external = np.zeros(problem.table.channels)
+        # Without outputs between the stops nothing is interpolated, and the memory for it is not taken.
+        between = tableau.adaptive and not np.isin(times[1:], stops).all()
+        slopes = total if between else tableau.stages + tableau.adaptive
         self._arguments = (
-            problem.kernel, self.y, np.empty((rows, n)), np.empty(n), np.empty(n),
-            problem.table.breaks, problem.table.pieces, external, problem.par, problem.dims,
+            problem.kernel, self.y, np.empty((slopes, n)), np.empty(n), np.empty((2 * tableau.adaptive, n)),
+            np.empty((self.compiled.DENSE_VECTORS * between, n)),
+            problem.table.breaks, problem.table.pieces, np.zeros(problem.table.channels), problem.par, problem.dims,
             np.zeros(problem.work_size), stops, recorded, self.times, self.outputs,
-            *_tableau_arrays(method), rtol, atol, step or 0.0,
+            *_combinations(method), np.array(tableau.c), tableau.stages, total, rtol, atol, step or 0.0,
         )  # fmt: skip
+
+    def reason(self, status: Status) -> str:
+        """Why the run ended, with the component that is not finite."""
+        if status is not Status.NON_FINITE:
+            return status.value
+        culprit = int(self.counts[CULPRIT])
+        name = self.names[culprit] if self.names else f"number {culprit}"
+        return f"The component {name} is the first that is not finite. {status.value}"
 
     def drive(self, max_steps: int, bar: Progress | None) -> Status:
         """Advance until the last stop, a failure, or the user's interruption."""

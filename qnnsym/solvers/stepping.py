@@ -6,7 +6,10 @@ goes on where it was. Importing this module compiles it or loads it from numba's
 
     scalars   t, step of the next attempt
     counts    status, accepted, rejected, evaluations, next stop, next output, first slope known, fixed steps left,
-              last attempt rejected
+              last attempt rejected, index of a component that is not finite
+    rows, weights, filled
+              the tableau, a linear combination of slopes in each row: those of the stages, of the dense output's extra
+              stages, then SOLUTION, ERROR5, ERROR3 and four of the dense output from `solution` on
 """
 
 import numpy as np
@@ -14,19 +17,23 @@ from numba import njit, types
 
 RUNNING, DONE, STEP_TOO_SMALL, NON_FINITE = 0, 1, 2, 3
 T, STEP = 0, 1
-STATUS, ACCEPTED, REJECTED, EVALUATIONS, STOP, OUTPUT, SLOPE, LEFT, RETRY = 0, 1, 2, 3, 4, 5, 6, 7, 8
-# Entries of a block of the state that stays in the first-level cache while all stages pass over it.
-BLOCK = 512
+STATUS, ACCEPTED, REJECTED, EVALUATIONS, STOP, OUTPUT, SLOPE, LEFT, RETRY, CULPRIT = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
+SOLUTION, ERROR5, ERROR3, DENSE = 0, 1, 2, 3
+# Vectors that the dense output needs beside the slopes.
+DENSE_VECTORS = 6
 
 _number, _integer = types.float64, types.int64
 _vector, _matrix, _cube = types.float64[::1], types.float64[:, ::1], types.float64[:, :, ::1]
-KERNEL = types.FunctionType(types.void(_number, _vector, _vector, _vector, types.int64[::1], _vector, _vector))
+_integers, _table = types.int64[::1], types.int64[:, ::1]
+KERNEL = types.FunctionType(types.void(_number, _vector, _vector, _vector, _integers, _vector, _vector))
 
 
 @njit(types.void(_vector, _cube, _number, _number, _vector), cache=True, error_model="numpy")
 def fill_external(breaks, pieces, t, inside, ext):
     """Values at t of piecewise polynomials; at a break, those of the piece on the side of `inside`."""
-    if ext.size == 0:
+    if breaks.size == 2 and pieces.shape[1] == 1:
+        for channel in range(ext.size):
+            ext[channel] = pieces[0, 0, channel]
         return
     last = breaks.size - 2
     at = np.searchsorted(breaks, t) - 1
@@ -43,51 +50,56 @@ def fill_external(breaks, pieces, t, inside, ext):
 
 
 @njit(
-    types.void(_vector, _matrix, _vector, _integer, _number, _vector),
+    types.void(_vector, _number, _matrix, _integers, _vector, _integer, _number, _vector),
     cache=True,
     error_model="numpy",
-    fastmath={"contract"},
+    fastmath={"contract", "reassoc"},
 )
-def combine(y, slopes, weights, count, h, target):
-    """target = y + h sum_s weights[s] slopes[s], block by block so that every slope is read from memory once."""
-    for start in range(0, y.size, BLOCK):
-        stop = min(start + BLOCK, y.size)
-        for i in range(start, stop):
-            target[i] = 0.0
-        for s in range(count):
-            weight = weights[s]
-            if weight != 0.0:
-                for i in range(start, stop):
-                    target[i] += weight * slopes[s, i]
-        for i in range(start, stop):
-            target[i] = y[i] + h * target[i]
+def combine(y, keep, slopes, rows, weights, count, h, target):
+    """target = keep y + h sum_s weights[s] slopes[rows[s]], up to eight slopes in one pass over memory.
+
+    Beyond `count`, rows and weights are filled up by at least seven entries of row 0 and weight 0.
+    """
+    n = y.size
+    a, b, c, d = h * weights[0], h * weights[1], h * weights[2], h * weights[3]
+    ka, kb, kc, kd = slopes[rows[0]], slopes[rows[1]], slopes[rows[2]], slopes[rows[3]]
+    if count <= 4:
+        for i in range(n):
+            target[i] = keep * y[i] + ((a * ka[i] + b * kb[i]) + (c * kc[i] + d * kd[i]))
+        return
+    e, f, g, o = h * weights[4], h * weights[5], h * weights[6], h * weights[7]
+    ke, kf, kg, ko = slopes[rows[4]], slopes[rows[5]], slopes[rows[6]], slopes[rows[7]]
+    for i in range(n):
+        first = (a * ka[i] + b * kb[i]) + (c * kc[i] + d * kd[i])
+        target[i] = keep * y[i] + (first + ((e * ke[i] + f * kf[i]) + (g * kg[i] + o * ko[i])))
+    for s in range(8, count, 4):
+        a, b, c, d = h * weights[s], h * weights[s + 1], h * weights[s + 2], h * weights[s + 3]
+        ka, kb, kc, kd = slopes[rows[s]], slopes[rows[s + 1]], slopes[rows[s + 2]], slopes[rows[s + 3]]
+        for i in range(n):
+            target[i] += (a * ka[i] + b * kb[i]) + (c * kc[i] + d * kd[i])
 
 
 @njit(
-    types.float64(_vector, _vector, _matrix, _vector, _vector, _integer, _number, _number, _number),
+    types.float64(_vector, _vector, _vector, _vector, _number, _number, _number),
     cache=True,
     error_model="numpy",
+    fastmath={"contract", "reassoc"},
 )
-def error_ratio(y, new, slopes, error5, error3, count, h, rtol, atol):
-    """The error estimate of a step over its tolerance; NaN where anything is not finite."""
-    high, low = 0.0, 0.0
+def error_ratio(y, new, five, three, h, rtol, atol):
+    """The error of a step, estimated by `five` and `three` (slopes), over its tolerance; NaN if new is not finite."""
+    high, low, finite = 0.0, 0.0, 0.0
     for i in range(y.size):
-        scale = atol + rtol * max(abs(y[i]), abs(new[i]))
-        five, three = 0.0, 0.0
-        for s in range(count):
-            five += error5[s] * slopes[s, i]
-            three += error3[s] * slopes[s, i]
-        if not (abs(new[i]) <= 1.7e308):
-            return np.nan
-        high += (five / scale) ** 2
-        low += (three / scale) ** 2
+        scale = 1.0 / (atol + rtol * max(abs(y[i]), abs(new[i])))
+        high += (five[i] * scale) * (five[i] * scale)
+        low += (three[i] * scale) * (three[i] * scale)
+        finite += 0.0 * new[i]
     if high == 0.0 and low == 0.0:
-        return 0.0
-    return abs(h) * high / np.sqrt((high + 0.01 * low) * y.size)
+        return finite
+    return abs(h) * high / np.sqrt((high + 0.01 * low) * y.size) + finite
 
 
-@njit(types.float64(_vector, _vector, _vector, _vector, _number, _number, _number, _number), cache=True)
-def first_step(y, slope, other, new_slope, h, order, rtol, atol):
+@njit(types.float64(_vector, _vector, _vector, _number, _number, _number, _number), cache=True)
+def first_step(y, slope, new_slope, h, order, rtol, atol):
     """Hairer's guess of the first step; called with h = 0 before, and with the trial step after, one trial slope."""
     d0, d1, d2 = 0.0, 0.0, 0.0
     for i in range(y.size):
@@ -105,66 +117,64 @@ def first_step(y, slope, other, new_slope, h, order, rtol, atol):
 
 
 @njit(
-    types.void(
-        KERNEL, _vector, _vector, _matrix, _vector, _vector, _cube, _vector, _vector, types.int64[::1], _vector,
-        _vector, _matrix, _matrix, _vector, _matrix, _number, _number, _number, types.int64[::1],
-    ),
+    types.void(_vector, _vector, _matrix, _table, _matrix, _integers, _integer, _integer, _number, _matrix),
     cache=True,
     error_model="numpy",
-)  # fmt: skip
-def dense_output(
-    rhs, y, new, slopes, spare, breaks, pieces, ext, par, dims, work, times, outputs, a, c, dense, t, after, h, counts
-):
-    """The requested times strictly inside a step, by the polynomial of degree 7; three further stages, if any."""
-    ready = False
-    while counts[OUTPUT] < times.size and (after - times[counts[OUTPUT]]) * h > 0.0:
-        if not ready:
-            for s in range(13, 16):
-                combine(y, slopes, a[s], s, h, spare)
-                fill_external(breaks, pieces, t + c[s] * h, t + 0.5 * h, ext)
-                rhs(t + c[s] * h, spare, ext, par, dims, work, slopes[s])
-            counts[EVALUATIONS] += 3
-            ready = True
-        x = (times[counts[OUTPUT]] - t) / h
-        row = outputs[counts[OUTPUT]]
-        for i in range(y.size):
-            change = new[i] - y[i]
-            first = h * slopes[0, i] - change
-            second = 2.0 * change - h * (slopes[12, i] + slopes[0, i])
-            total = 0.0
-            for m in range(3, -1, -1):
-                part = 0.0
-                for s in range(16):
-                    part += dense[m, s] * slopes[s, i]
-                total = (total + h * part) * (x if m % 2 == 1 else 1.0 - x)
-            total = (total + second) * x
-            total = (total + first) * (1.0 - x)
-            row[i] = y[i] + (total + change) * x
-        counts[OUTPUT] += 1
+    fastmath={"contract"},
+)
+def interpolant(y, new, slopes, rows, weights, filled, solution, last_slope, h, dense):
+    """The coefficients of the polynomial of degree 7 over a step, Hairer's form, into the rows of `dense`."""
+    for i in range(y.size):
+        change = new[i] - y[i]
+        dense[0, i] = h * slopes[0, i] - change
+        dense[1, i] = 2.0 * change - h * (slopes[last_slope, i] + slopes[0, i])
+    for m in range(4):
+        row = solution + DENSE + m
+        combine(y, 0.0, slopes, rows[row], weights[row], filled[row], h, dense[2 + m])
+
+
+@njit(types.void(_vector, _vector, _matrix, _number, _vector), cache=True, error_model="numpy", fastmath={"contract"})
+def interpolate(y, new, dense, x, target):
+    """The state at the share x of a step."""
+    back = 1.0 - x
+    for i in range(y.size):
+        total = (dense[5, i] * x + dense[4, i]) * back + dense[3, i]
+        total = ((total * x + dense[2, i]) * back + dense[1, i]) * x + dense[0, i]
+        target[i] = y[i] + (total * back + (new[i] - y[i])) * x
+
+
+@njit(types.int64(_vector, _vector), cache=True)
+def not_finite(state, slope):
+    """Index of the first component that is not finite, in the state or else in its slope; -1 if all are."""
+    for vector in (state, slope):
+        for i in range(vector.size):
+            if not abs(vector[i]) <= 1.7976931348623157e308:
+                return i
+    return -1
 
 
 @njit(
     types.void(
-        KERNEL, _vector, _matrix, _vector, _vector,  # rhs, y, slopes, new, spare
-        _vector, _cube, _vector, _vector, types.int64[::1], _vector,  # breaks, pieces, ext, par, dims, work
-        _vector, types.int64[::1], _vector, _matrix,  # stops, recorded, times, outputs
-        _matrix, _vector, _vector, _vector, _vector, _matrix,  # a, b, c, error5, error3, dense
+        KERNEL, _vector, _matrix, _vector, _matrix, _matrix,  # rhs, y, slopes, new, spare, dense
+        _vector, _cube, _vector, _vector, _integers, _vector,  # breaks, pieces, ext, par, dims, work
+        _vector, _integers, _vector, _matrix,  # stops, recorded, times, outputs
+        _table, _matrix, _integers, _vector, _integer, _integer,  # rows, weights, filled, c, stages, solution
         _number, _number, _number, _integer,  # rtol, atol, step, budget
-        _vector, types.int64[::1],  # scalars, counts
+        _vector, _integers,  # scalars, counts
     ),
     cache=True,
     error_model="numpy",
+    nogil=True,
 )  # fmt: skip
 def advance(
-    rhs, y, slopes, new, spare, breaks, pieces, ext, par, dims, work, stops, recorded, times, outputs,
-    a, b, c, error5, error3, dense, rtol, atol, step, budget, scalars, counts,
+    rhs, y, slopes, new, spare, dense, breaks, pieces, ext, par, dims, work, stops, recorded, times, outputs,
+    rows, weights, filled, c, stages, solution, rtol, atol, step, budget, scalars, counts,
 ):  # fmt: skip
     """Take at most `budget` steps towards the last stop; outputs between stops come from the dense output.
 
     `stops` are times at which a step has to end; recorded[n] >= 0 is the output that is the state at stop n.
     """
-    stages = 12 if error5.any() else 4
-    adaptive = stages == 12
+    adaptive = filled[solution + ERROR5] > 0
     order = 8.0
     for _ in range(budget):
         if counts[STOP] == stops.size:
@@ -181,12 +191,13 @@ def advance(
             if not adaptive:
                 counts[LEFT] = max(1, int(np.ceil(distance / step * (1.0 - 1e-12))))
             elif scalars[STEP] == 0.0:
-                h = min(first_step(y, slopes[0], new, slopes[0], 0.0, order, rtol, atol), distance)
-                combine(y, slopes, b[:1] * 0.0 + 1.0, 1, sign * h, new)
+                h = min(first_step(y, slopes[0], slopes[0], 0.0, order, rtol, atol), distance)
+                for i in range(y.size):
+                    new[i] = y[i] + sign * h * slopes[0, i]
                 fill_external(breaks, pieces, t + sign * h, t, ext)
                 rhs(t + sign * h, new, ext, par, dims, work, slopes[1])
                 counts[EVALUATIONS] += 1
-                guess = first_step(y, slopes[0], new, slopes[1], h, order, rtol, atol)
+                guess = first_step(y, slopes[0], slopes[1], h, order, rtol, atol)
                 scalars[STEP] = guess if guess > 0.0 else 1e-6 * distance
         h = distance / counts[LEFT] if not adaptive else min(scalars[STEP], distance)
         # A sliver of a step before a stop would waste twelve evaluations: stretch or halve instead.
@@ -199,20 +210,25 @@ def advance(
         after = stop if last else t + sign * h
         middle = t + 0.5 * sign * h
         for s in range(1, stages):
-            combine(y, slopes, a[s], s, sign * h, new)
+            combine(y, 1.0, slopes, rows[s], weights[s], filled[s], sign * h, new)
             at = after if c[s] == 1.0 else t + c[s] * sign * h
             fill_external(breaks, pieces, at, middle, ext)
             rhs(at, new, ext, par, dims, work, slopes[s])
         counts[EVALUATIONS] += stages - 1
-        combine(y, slopes, b, stages, sign * h, new)
+        row = solution + SOLUTION
+        combine(y, 1.0, slopes, rows[row], weights[row], filled[row], sign * h, new)
         if adaptive:
             fill_external(breaks, pieces, after, middle, ext)
             rhs(after, new, ext, par, dims, work, slopes[stages])
             counts[EVALUATIONS] += 1
-            ratio = error_ratio(y, new, slopes, error5, error3, stages + 1, h, rtol, atol)
+            for n in range(2):
+                row = solution + ERROR5 + n
+                combine(y, 0.0, slopes, rows[row], weights[row], filled[row], 1.0, spare[n])
+            ratio = error_ratio(y, new, spare[0], spare[1], h, rtol, atol)
             if not ratio < 1.0:
                 if ratio != ratio and h <= 1e-12 * max(1.0, abs(t)):
                     counts[STATUS] = NON_FINITE
+                    counts[CULPRIT] = not_finite(new, slopes[stages])
                     return
                 counts[REJECTED] += 1
                 counts[RETRY] = 1
@@ -224,21 +240,27 @@ def advance(
             counts[RETRY] = 0
             # The stop, not the error, may have shortened this step: then the earlier length is kept.
             scalars[STEP] = max(scalars[STEP], h * growth) if last else h * growth
-            dense_output(
-                rhs, y, new, slopes, spare, breaks, pieces, ext, par, dims, work, times, outputs,
-                a, c, dense, t, after, sign * h, counts,
-            )  # fmt: skip
+            ready = False
+            while counts[OUTPUT] < times.size and (after - times[counts[OUTPUT]]) * sign > 0.0:
+                if not ready:
+                    for s in range(stages + 1, solution):
+                        combine(y, 1.0, slopes, rows[s], weights[s], filled[s], sign * h, spare[0])
+                        fill_external(breaks, pieces, t + c[s] * sign * h, middle, ext)
+                        rhs(t + c[s] * sign * h, spare[0], ext, par, dims, work, slopes[s])
+                    counts[EVALUATIONS] += solution - stages - 1
+                    interpolant(y, new, slopes, rows, weights, filled, solution, stages, sign * h, dense)
+                    ready = True
+                interpolate(y, new, dense, (times[counts[OUTPUT]] - t) / (sign * h), outputs[counts[OUTPUT]])
+                counts[OUTPUT] += 1
         else:
-            finite = 0.0
-            for i in range(y.size):
-                finite += 0.0 * new[i]
-            if finite != 0.0:
+            culprit = not_finite(new, new)
+            if culprit >= 0:
                 counts[STATUS] = NON_FINITE
+                counts[CULPRIT] = culprit
                 return
         counts[ACCEPTED] += 1
         scalars[T] = after
-        for i in range(y.size):
-            y[i] = new[i]
+        y[:] = new
         if last:
             if recorded[counts[STOP]] >= 0:
                 outputs[recorded[counts[STOP]], :] = y

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# Entries of weight zero behind each combination: the driver takes up to eight slopes at a time.
+SPARE = 8
+
 
 @dataclass(frozen=True)
 class Tableau:
@@ -55,6 +58,23 @@ class Tableau:
             _full((self.error3,), 1, rows)[0],
             _full(self.dense, 4, rows),
         )
+
+
+    def combinations(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The same for the compiled driver: (rows, weights, filled), one linear combination of slopes in each line.
+
+        The lines are those of `a`, then the solution, the two error estimates and four of the dense output; each lists
+        the slopes that do occur, `filled` of them, and goes on with slope 0 and weight 0.
+        """
+        a, b, _, error5, error3, dense = self.arrays()
+        lines = np.vstack([a, b, error5, error3, dense])
+        rows = np.zeros((len(lines), lines.shape[1] + SPARE), np.int64)
+        weights, filled = np.zeros(rows.shape), np.zeros(len(lines), np.int64)
+        for n, line in enumerate(lines):
+            occurring = np.flatnonzero(line)
+            filled[n] = occurring.size
+            rows[n, : occurring.size], weights[n, : occurring.size] = occurring, line[occurring]
+        return rows, weights, filled
 
 
 def _full(rows: tuple[tuple[float, ...], ...], count: int, width: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from qnnsym.checks.orders import fit_order
 from qnnsym.errors import SolverError
 from qnnsym.solvers.problem import Problem, driver
 from qnnsym.solvers.solution import Solution, Status
+from qnnsym.solvers.tableaus import METHODS
 from qnnsym.solvers.tables import PiecewisePolynomial, tabulate
 from tests.solvers import systems
 from tests.solvers.systems import one_by_one, rotated, rotation, run_of
@@ -198,17 +199,19 @@ def test_signals_in_the_driver_are_those_of_the_table(stepping):
         assert ext == pytest.approx(table(t), rel=1e-13, abs=1e-13)
 
 
-def test_states_longer_than_a_block_are_combined_whole(stepping):
+@pytest.mark.parametrize("method", ("dop853", "rk4"))
+def test_every_combination_of_the_tableau_is_formed_whole(stepping, method):
+    tableau = METHODS[method]
+    a, b, _, error5, error3, dense = tableau.arrays()
+    rows, weights, filled = tableau.combinations()
     rng = np.random.default_rng(1)
-    n = 2 * stepping.BLOCK + 37
-    y, slopes, weights, target = rng.normal(size=n), rng.normal(size=(5, n)), rng.normal(size=5), np.empty(n)
-    weights[1] = 0.0
-    slopes[1] = np.inf  # a weight of zero does not touch its slope
-    stepping.combine(y, slopes, weights, 4, 0.3, target)
-    exact = y + 0.3 * (weights[[0, 2, 3]] @ slopes[[0, 2, 3]])
-    assert np.abs(target - exact).max() < 1e-14
-    found = Problem(systems.growth, y, (0, 1, 3), par=[-0.5]).solve()
-    assert np.abs(found.states - np.exp(-0.5 * found.times)[:, None] * y).max() < 1e-9
+    n = 1061  # no multiple of any vector's length
+    y, slopes, target = rng.normal(size=n), rng.normal(size=(len(tableau.c), n)), np.empty(n)
+    for line, coefficients in enumerate(np.vstack([a, b, error5, error3, dense])):
+        poisoned = slopes.copy()
+        poisoned[1:][coefficients[1:] == 0.0] = np.inf  # a weight of zero does not touch its slope
+        stepping.combine(y, 0.5, poisoned, rows[line], weights[line], filled[line], 0.3, target)
+        assert np.abs(target - (0.5 * y + 0.3 * (coefficients @ slopes))).max() < 1e-12
 
 
 # Leaving and coming back
