@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import sympy as sp
 
 from qnnsym.checks.check import FAIL, NOT_APPLICABLE, PASS, Check
-from qnnsym.documents.document import CheckGroup, Datum, Document, Equation, Figure, ProvedStep, Term, count_verdicts
+from qnnsym.documents.document import (
+    CheckGroup,
+    Datum,
+    Document,
+    Equation,
+    Figure,
+    ProvedStep,
+    Term,
+    capitalised,
+    count_verdicts,
+)
 from qnnsym.documents.record import FigureRecord, Record
 from qnnsym.documents.wording import name_tex, pieces
 
@@ -37,33 +48,20 @@ def assembled(
     Returns:
         Document; a derivation that has changed since the run is among its warnings.
     """
-    numbers = _Numbers()
-    equations = [numbers.equation(_heading(title), tex) for title, tex in derivation.latex.items()]
-    steps = [
-        ProvedStep(
-            number, step.title, step.sentence, numbers.equation("", step.before), numbers.equation("", step.after),
-            step.assumption, proof.holds, proof.method, proof.detail,
-        )
-        for number, (step, proof) in enumerate(derivation.steps, 1)
-    ]  # fmt: skip
-    groups, figures = _grouped(checks, record.figures, pictures)
     title, _, subtitle = record.title.partition(": ")
+    groups, figures = _grouped(checks, record.figures, pictures)
     warnings = [*record.warnings, *([record.advice] if record.advice else [])]
     if dict(record.equations) != dict(derivation.latex):
         warnings.append(
             "The equations on this page are not those of the run: the model has changed since. "
             f"`{record.command}` brings both together."
         )
-    return Document(
-        name=record.name,
+    return replace(
+        derived(derivation),
         title=title,
         subtitle=subtitle,
         abstract=_abstract(derivation, record, checks),
         data=_model_data(model, record),
-        equations=[e for e in equations if e is not None],
-        steps=steps,
-        assumptions=[(step.number, step.assumption) for step in steps if step.assumption],
-        terms=terms_of(derivation),
         groups=groups,
         figures=figures,
         run=_run_data(record),
@@ -74,6 +72,28 @@ def assembled(
         commands=_commands(record),
         versions=[Datum(name, number) for name, number in record.versions.items()],
         references=tuple(map(str, model.references)),
+    )
+
+
+def derived(derivation: Any) -> Document:
+    """The document of a derivation alone, before anything is solved."""
+    numbers = _Numbers()
+    equations = [numbers.equation(capitalised(title), tex) for title, tex in derivation.latex.items()]
+    steps = [
+        ProvedStep(
+            number, step.title, step.sentence, numbers.equation("", step.before), numbers.equation("", step.after),
+            step.assumption, proof.holds, proof.method, proof.detail,
+        )
+        for number, (step, proof) in enumerate(derivation.steps, 1)
+    ]  # fmt: skip
+    return Document(
+        name=derivation.name,
+        title=capitalised(derivation.name.replace("_", " ")),
+        equations=[e for e in equations if e is not None],
+        steps=steps,
+        assumptions=[(step.number, step.assumption) for step in steps if step.assumption],
+        terms=terms_of(derivation),
+        commands=[("Print this derivation", f"qnnsym derive {derivation.name}")],
     )
 
 
@@ -96,10 +116,6 @@ class _Numbers:
             return None
         key = " ".join(tex.split())
         return self.given.setdefault(key, Equation(len(self.given) + 1, title, key))
-
-
-def _heading(title: str) -> str:
-    return title[:1].upper() + title[1:]
 
 
 def _abstract(derivation: Any, record: Record, checks: Sequence[Check]) -> str:
@@ -161,7 +177,7 @@ def _run_data(record: Record) -> list[Datum]:
     settings = {key: value for key, value in record.provenance.items() if key not in skipped}
     rows = [("status", record.status.lower().replace("_", " ")), *settings.items()]
     rows += [*record.statistics.items(), *record.diagnostics.items()]
-    return [Datum(_heading(str(key).replace("_", " ")), shown(value)) for key, value in rows]
+    return [Datum(capitalised(str(key).replace("_", " ")), shown(value)) for key, value in rows]
 
 
 def _commands(record: Record) -> list[tuple[str, str]]:
@@ -198,7 +214,7 @@ def shown(value: Any) -> str:
 def _is_name(key: str) -> bool:
     """Whether a key is a mathematical name such as hbar, and no word."""
     found = pieces(key)
-    return len(found) == 1 and bool(found[0].name)
+    return len(found) == 1 and bool(found[0].name) and not found[0].exponent
 
 
 def _symbol(name: str) -> str:
@@ -207,6 +223,5 @@ def _symbol(name: str) -> str:
 
 
 def _number_tex(value: Any) -> str:
-    text = shown(value)
-    mantissa, e, exponent = text.partition("e")
-    return rf"{mantissa} \times 10^{{{int(exponent)}}}" if e and exponent.lstrip("+-").isdigit() else text
+    found = pieces(shown(value))
+    return name_tex(found[-1]) if found and found[-1].exponent else shown(value)

@@ -94,6 +94,17 @@ class CheckGroup:
     figures: tuple[Figure, ...]
 
     @property
+    def title(self) -> str:
+        """The name with a capital letter."""
+        return capitalised(self.name)
+
+    @property
+    def source(self) -> str:
+        """The source of the expectations, where all rows have the same; else empty."""
+        found = {row.source for row in self.rows}
+        return found.pop() if len(found) == 1 else ""
+
+    @property
     def verdict(self) -> str:
         """The worst of its rows."""
         found = {row.verdict for row in self.rows}
@@ -158,3 +169,8 @@ class Document:
 def count_verdicts(checks: Sequence[Check]) -> dict[str, int]:
     """{verdict: number of rows}, passes first."""
     return {verdict: sum(c.verdict == verdict for c in checks) for verdict in (PASS, FAIL, NOT_APPLICABLE)}
+
+
+def capitalised(text: str) -> str:
+    """The text with a capital first letter, the rest as it is."""
+    return text[:1].upper() + text[1:]

@@ -112,7 +112,7 @@ def _range(values: np.ndarray, seen: np.ndarray) -> tuple[float, float]:
 
 def _order(figure: Figure, data: Mapping[str, Any]) -> None:
     """Errors against a small parameter, with lines of the expected slopes through the smallest value."""
-    figure.set_size_inches(5.2, 4.1)
+    figure.set_size_inches(4.4, 3.5 + 0.22 * len(data["errors"]))
     ax = figure.add_subplot()
     h = np.asarray(data["h"], dtype=float)
     slopes = data.get("slopes", {})

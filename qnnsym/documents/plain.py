@@ -19,6 +19,7 @@ GREEK = {
     for name in _LETTERS
 }
 SYMBOLS = {
+    **{rf"\{size}{side}": "" for size in ("big", "Big", "bigg", "Bigg") for side in "lr"},
     **{rf"\{name}": sign for name, sign in GREEK.items()},
     r"\varepsilon": "ε", r"\varphi": "φ", r"\vartheta": "ϑ", r"\hbar": "ħ", r"\partial": "∂", r"\infty": "∞",
     r"\sum": "Σ", r"\prod": "Π", r"\int": "∫", r"\iint": "∬", r"\nabla": "∇", r"\langle": "⟨", r"\rangle": "⟩",
@@ -74,7 +75,7 @@ def _touches(text: str, piece: str, node: Node) -> bool:
         return True
     if node.name == "{":  # the argument of a function: tanh{(u)}
         return piece.startswith("(")
-    if last.isdigit() and piece[0].isdigit():
+    if piece[0].isdigit() and (last.isdigit() or last == "."):
         return True
     # A bracket of a fixed size holds an argument, f(x), a growing one a factor.
     return (node.name in ("(", "[") and (last.isalpha() or last == "′")) or bool(_POWER_OF_D.search(text))

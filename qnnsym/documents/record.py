@@ -31,6 +31,11 @@ class FigureRecord:
     width: int
     height: int
 
+    def __post_init__(self) -> None:
+        # A damaged record must not make anybody read or remove files elsewhere.
+        if Path(self.file).name != self.file:
+            raise ValueError(f"{self.file} does not lie beside it")
+
 
 @dataclass(frozen=True)
 class Record:
@@ -69,7 +74,14 @@ class Record:
     signature: str = ""
 
     @classmethod
-    def of(cls, outcome: Any, checks: Sequence[Check], figures: Sequence[FigureRecord], command: str) -> Record:
+    def of(
+        cls,
+        outcome: Any,
+        checks: Sequence[Check],
+        figures: Sequence[FigureRecord] = (),
+        command: str = "",
+        notes: Sequence[str] = (),
+    ) -> Record:
         """The record of a run.
 
         Arguments:
@@ -77,6 +89,7 @@ class Record:
             checks: its rows.
             figures: those that were drawn.
             command: what repeats the run.
+            notes: added to those of the outcome.
         """
         solution, times = outcome.solution, outcome.solution.times
         span = f"{times[0]:g} to {times[-1]:g}, {len(times)} points" if len(times) else "none"
@@ -94,7 +107,7 @@ class Record:
             diagnostics=_plain(solution.diagnostics),
             provenance=_plain(solution.provenance),
             warnings=tuple(map(str, solution.warnings)),
-            notes=tuple(map(str, outcome.notes)),
+            notes=tuple(map(str, [*outcome.notes, *notes])),
             versions=library_versions(),
             kernel=str(getattr(outcome, "kernel", "")),
             signature=str(getattr(outcome, "signature", "")),
@@ -105,8 +118,12 @@ class Record:
         return json.dumps({"format": FORMAT, **asdict(self)}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
-    def read(cls, folder: Path) -> Record:
+    def read(cls, folder: Path, command: str = "") -> Record:
         """The record in a folder of results.
+
+        Arguments:
+            folder: as a run wrote it.
+            command: what the error says to do.
 
         Raises:
             StorageError: when it is missing, damaged or of another format.
@@ -122,7 +139,8 @@ class Record:
             data["figures"] = tuple(FigureRecord(**figure) for figure in data["figures"])
             return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in data.items()})
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise StorageError(f"{path} cannot be read as the record of a run ({error}); run it again.") from error
+            again = f"`{command}` writes it anew" if command else "run the model again"
+            raise StorageError(f"{path} cannot be read as the record of a run ({error}); {again}.") from error
 
 
 def title_of(model: Any) -> str:

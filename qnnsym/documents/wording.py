@@ -13,16 +13,22 @@ from typing import NamedTuple
 
 from qnnsym.documents.plain import GREEK
 
-SIGNS = {**GREEK, "hbar": "ħ"}
+SIGNS = {**GREEK, "varepsilon": "ε", "varphi": "φ", "vartheta": "ϑ", "hbar": "ħ"}
+# Letters that look Latin have no command of their own.
+_LATIN = dict(
+    zip("Alpha Beta Epsilon Zeta Eta Iota Kappa Mu Nu Omicron Rho Tau Chi".split(), "ABEZHIKMNOPTX", strict=True)
+)
+TEX = {name: rf"\mathrm{{{_LATIN[name]}}}" if name in _LATIN else rf"\{name}" for name in SIGNS} | {"omicron": "o"}
 _GREEK = "|".join(sorted(SIGNS, key=len, reverse=True))
 # Articles and the first person are letters only before a sign of equality, initials and "e.g." never.
 _NAME = re.compile(
-    rf"""(?<![\w\\'.])(?:
+    rf"""`(?P<code>[^`]+)` | (?<![\w\\'.])(?:
         (?P<greek>{_GREEK})(?![A-Za-z0-9])
+      | (?P<mantissa>\d+(?:\.\d+)?)e(?P<exponent>[+-]?\d+)
       | <(?P<mean>\w)>
       | (?P<indexed>[A-Za-z])(?=\d(?![\w.]))
       | (?P<scripted>[A-Za-z])(?=_|\^|\*\*)
-      | (?P<lone>[B-HJ-Zb-z]|[AaI](?=\s?=))(?![\w'.])
+      | (?P<lone>[B-HJ-Zb-z]|[AaI](?=\s?=))(?!['\w]|\.(?!\s*$))
     )
     (?:(?P<index>\d)|_(?P<sub>[A-Za-z0-9]+)|_\{{(?P<subs>[\w\ ,+-]*)\}})?
     (?:(?:\^|\*\*)(?:(?P<sup>-?\w+)|\((?P<sups>[\w\ ,+/-]*)\)))?
@@ -35,45 +41,60 @@ _NAME = re.compile(
 _PLAIN = (
     (re.compile(r"(?<=\d) x (?=\d)"), " \u00d7 "),
     (re.compile(r"(?<= )\+-(?= )"), "\u00b1"),
-    (re.compile(r"(?<= )-(?= )"), "\u2212"),
+    (re.compile(r"(?<= )-(?= )|(?<![^\s=(,])-(?=[\w.])"), "\u2212"),
+    (re.compile(r"(?<=[|)])\^2\b"), "\u00b2"),
     (re.compile(r"\biint (?=\S)"), "\u222c "),
     (re.compile(r"\bint (?=\S)"), "\u222b "),
 )
 
 
 class Piece(NamedTuple):
-    """A stretch of words (then `name` is empty), or a name with its scripts."""
+    """A stretch of words (then `name` is empty), a name with its scripts, a number with its power of ten, or code."""
 
     words: str
     name: str = ""
     sub: str = ""
     sup: str = ""
+    exponent: str = ""
     mean: bool = False
+    code: bool = False
 
 
 def pieces(text: str) -> list[Piece]:
-    """A sentence as words and names."""
+    """A sentence as words, names, numbers and code (between backticks)."""
     for pattern, sign in _PLAIN:
         text = pattern.sub(sign, text)
     found, at = [], 0
     for match in _NAME.finditer(text):
-        group = match.groupdict(default="")
-        name = group["greek"] or group["mean"] or group["indexed"] or group["scripted"] or group["lone"]
         if match.start() > at:
             found.append(Piece(text[at : match.start()]))
-        sub, sup = group["index"] or group["sub"] or group["subs"], group["sup"] or group["sups"]
-        found.append(Piece("", name, sub, sup, bool(group["mean"])))
+        found.append(_piece(match.groupdict(default="")))
         at = match.end()
     return [*found, Piece(text[at:])] if at < len(text) else found
 
 
-def typeset(text: str, words: Callable[[str], str], name: Callable[[Piece], str]) -> str:
-    """A sentence with its words and names set by two functions."""
-    return "".join(name(piece) if piece.name else words(piece.words) for piece in pieces(text))
+def _piece(group: dict[str, str]) -> Piece:
+    if group["code"]:
+        return Piece(group["code"], code=True)
+    name = next(group[kind] for kind in ("greek", "mantissa", "mean", "indexed", "scripted", "lone") if group[kind])
+    sub, sup = group["index"] or group["sub"] or group["subs"], group["sup"] or group["sups"]
+    return Piece("", name, sub, sup, group["exponent"], bool(group["mean"]))
+
+
+def typeset(
+    text: str, words: Callable[[str], str], name: Callable[[Piece], str], code: Callable[[str], str] | None = None
+) -> str:
+    """A sentence with its words, names and code set by functions; code is words where there is no third one."""
+    return "".join(
+        name(piece) if piece.name else (code if piece.code and code else words)(piece.words) for piece in pieces(text)
+    )
 
 
 def name_html(piece: Piece) -> str:
     """A name in HTML, which Markdown takes as well."""
+    if piece.exponent:
+        mantissa = "" if piece.name == "1" else f"{piece.name} \u00d7 "
+        return f"{mantissa}10<sup>{int(piece.exponent)}</sup>".replace("-", "\u2212").replace(" ", "\u00a0")
     text = _letter_html(piece.name)
     text = f"⟨{text}⟩" if piece.mean else text
     text += f"<sub>{_letter_html(piece.sub)}</sub>" if piece.sub else ""
@@ -82,6 +103,8 @@ def name_html(piece: Piece) -> str:
 
 def name_tex(piece: Piece) -> str:
     """A name in LaTeX without delimiters."""
+    if piece.exponent:
+        return (rf"{piece.name} \times " if piece.name != "1" else "") + f"10^{{{int(piece.exponent)}}}"
     text = _letter_tex(piece.name)
     text = rf"\langle {text}\rangle" if piece.mean else text
     text += f"_{{{_letter_tex(piece.sub)}}}" if piece.sub else ""
@@ -90,7 +113,11 @@ def name_tex(piece: Piece) -> str:
 
 def sentence_html(text: str) -> str:
     """A sentence in HTML."""
-    return typeset(text, lambda words: escape(words, quote=False), name_html)
+    return typeset(text, _escaped, name_html, lambda code: f"<code>{_escaped(code)}</code>")
+
+
+def _escaped(words: str) -> str:
+    return escape(words, quote=False)
 
 
 def _letter_html(text: str) -> str:
@@ -100,12 +127,6 @@ def _letter_html(text: str) -> str:
 
 
 def _letter_tex(text: str) -> str:
-    if text in SIGNS:
-        return text if text in ("omicron", "Omicron") else rf"\{text}" if text[0].islower() else _capital(text)
+    if text in TEX:
+        return TEX[text]
     return rf"\mathrm{{{text}}}" if len(text) > 1 and text.isalpha() else text
-
-
-def _capital(name: str) -> str:
-    """Capitals that look Latin have no command of their own."""
-    own = ("Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Upsilon", "Phi", "Psi", "Omega")
-    return rf"\{name}" if name in own else rf"\mathrm{{{name[0]}}}"
