@@ -141,12 +141,13 @@ def measured(neurons: int, cost: bool) -> list[Row]:
     over_numpy, second = times.ratio("NumPy", "kernel")
     bar = ("<=", STREAM_BARS[neurons]) if neurons in STREAM_BARS else None
     numpy_bar = (">=", NUMPY_BAR) if bar else None
+    streaming, blas = "one pass over the bytes", "NumPy, BLAS in place"
     return [
-        Row(f"{what}: kernel over stream", over_stream, bar, "", ours, times.median("stream"), "one pass over the bytes",
-            first, errors),
-        Row(f"{what}: NumPy over kernel", over_numpy, numpy_bar, "", ours, times.median("NumPy"), "NumPy, BLAS in place",
-            second, errors),
-    ]  # fmt: skip
+        Row(
+            f"{what}: kernel over stream", over_stream, bar, "", ours, times.median("stream"), streaming, first, errors
+        ),
+        Row(f"{what}: NumPy over kernel", over_numpy, numpy_bar, "", ours, times.median("NumPy"), blas, second, errors),
+    ]
 
 
 def rows() -> list[Row]:
