@@ -22,6 +22,7 @@ PREAMBLE = r"""\documentclass[11pt,a4paper]{article}
 \setlength{\parskip}{4pt plus 2pt}
 \setlength{\emergencystretch}{4em}
 \setlength{\LTleft}{0pt}
+\setlength{\tabcolsep}{4pt}
 \renewcommand{\labelitemi}{$\bullet$}
 \raggedbottom
 """
@@ -125,12 +126,13 @@ def _group(group: CheckGroup) -> Iterator[str]:
                 _sentence(shown(row.tolerance)), row.verdict,
             )
         )  # fmt: skip
-        told = [_sentence(row.detail), f"Source: {_sentence(row.source)}" if row.source else ""]
-        if any(told):
-            text = r" \newline ".join(part for part in told if part)
-            rows.append((rf"\multicolumn{{5}}{{@{{}}L{{0.98\textwidth}}@{{}}}}{{\footnotesize {text}}}",))
+        source = f"Source: {_sentence(row.source)}" if row.source and not group.source else ""
+        told = r" \newline ".join(part for part in (_sentence(row.detail), source) if part)
+        if told:
+            rows.append((rf"\multicolumn{{5}}{{@{{}}L{{0.98\textwidth}}@{{}}}}{{\footnotesize {told}}}",))
     headers = ("quantity", "expected", "found", "tolerance", "verdict")
     yield _table((0.42, 0.11, 0.17, 0.11, 0.11), headers, rows)
+    yield rf"{{\footnotesize Source: {_sentence(group.source)}\par}}" if group.source else ""
     yield from map(_figure, group.figures)
 
 
