@@ -10,7 +10,7 @@ from benchmarks.measure import Row, folder, middle, python
 from benchmarks.networks import hamiltonian, network
 from benchmarks.prepared import EMPTY, LOAD, Prepared, prepare
 
-TITLE = "Cold compilation, numba imported and warmed up by an empty function"
+TITLE = "Cold compilation (processor time), numba imported and warmed up by an empty function"
 SIZES = (5, 100, 1000)
 TURNS = 3
 KINDS = {"rhs": ("rhs",), "rhs + JVP": ("rhs", "rhs_jvp")}
@@ -20,17 +20,17 @@ COLD = (
     + EMPTY.format(name="first", cache=False)
     + """
 import time
-start = time.perf_counter()
+start = time.process_time()
 """
     + EMPTY.format(name="second", cache=False)
     + """
 second(*call)
-empty = time.perf_counter() - start
+empty = time.process_time() - start
 import qnnsym.solvers.kernels
-start = time.perf_counter()
+start = time.process_time()
 kernels = load()
 kernels[names.split(",")[0]](*call)
-print(time.perf_counter() - start, empty)
+print(time.process_time() - start, empty)
 """
 )
 
