@@ -51,8 +51,21 @@ def _derivative(expression: sp.Expr, variable: sp.Indexed, stacks: tuple[Stack, 
     if isinstance(expression, sp.Indexed):
         return _entry_derivative(expression, variable, stacks)
     if isinstance(expression, sp.Sum):
+        for stack in stacks:
+            for entry in expression.function.atoms(sp.Indexed):
+                _whole(entry, stack, expression.limits)
         return sp.Sum(_derivative(expression.function, variable, stacks), *expression.limits)
     return _chain(expression, lambda part: _derivative(part, variable, stacks))
+
+
+def _whole(entry: sp.Indexed, stack: Stack, limits: tuple) -> None:
+    """Refuse a sum over part of an assembled vector: a delta contracted there could point beyond the sum."""
+    for index, _, high in limits:
+        if entry.base == stack.base and entry.indices[0] == index and sp.expand(high + 1 - stack.axis.extent) != 0:
+            raise InputError(
+                f"The sum over {index} runs over {high + 1} entries of {stack.name}, not the whole of it; sum over all "
+                f"{stack.axis.extent}, or over the piece's own array."
+            )
 
 
 def _entry_derivative(entry: sp.Indexed, variable: sp.Indexed, stacks: tuple[Stack, ...]) -> sp.Expr:

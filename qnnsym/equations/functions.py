@@ -21,7 +21,7 @@ class Elementary(sp.Function):
 
     def _eval_evalf(self, prec: int) -> sp.Expr | None:
         argument = self.args[0].evalf(mpmath.libmp.prec_to_dps(prec) + 5)
-        if not argument.is_Float:
+        if not (argument.is_Float or argument.is_Rational):  # zero stays an Integer
             return None
         with mpmath.workprec(prec + 10):
             return sp.Float(MPMATH[type(self).__name__](argument._to_mpmath(prec + 10)), precision=prec)

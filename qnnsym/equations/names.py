@@ -15,7 +15,8 @@ INTERMEDIATE = re.compile(r"[a-z]\d+|.*_row\d*|.*_sum|z_.*")
 
 
 def identifier(name: str, taken: frozenset[str] | set[str] = frozenset()) -> str:
-    """The name itself, or with underscores appended until it is free (lambda becomes lambda_)."""
+    """The name itself, or with underscores appended until it is free (lambda becomes lambda_, z becomes p_z)."""
     while keyword.iskeyword(name) or name in RESERVED or name in taken or INTERMEDIATE.fullmatch(name):
-        name += "_"
+        # No underscore frees what begins with z_: pieces of the assembled vector are called so.
+        name = f"p_{name}" if name == "z" or name.startswith("z_") else name + "_"
     return name

@@ -155,9 +155,10 @@ class _Pass:
         return self.define("accumulate", self.hoist(body, index, row), row, index)
 
     def transposed(self, body: sp.Expr, bound: sp.Symbol) -> bool:
-        """Whether the bound index is the slow index of the matrices in the body."""
-        matrices = [e for e in body.atoms(sp.Indexed) if len(e.indices) == 2]
-        return any(m.indices[0].has(bound) for m in matrices)
+        """Whether the bound index is the slow index of the matrices in the body; inner sums have rows of their own."""
+        if isinstance(body, sp.Indexed):
+            return len(body.indices) == 2 and body.indices[0].has(bound)
+        return not isinstance(body, sp.Sum) and any(self.transposed(a, bound) for a in body.args)
 
     # hoisting ---------------------------------------------------------------------------------------------
     def hoist(self, expression: sp.Expr, row: sp.Symbol | None, column: sp.Symbol | None = None) -> sp.Expr:
@@ -238,7 +239,9 @@ class _Pass:
         home, bound_home = self.owner[free], self.owner[bound]
         row = bound_home.index(0)
         column = home.index(1) if home == bound_home else home.index(0)
-        body = self.name_sums(term.subs(contraction, 1)) * self.name_sums(inner)
+        factors = list(sp.Mul.make_args(term))
+        factors.remove(contraction)
+        body = self.name_sums(sp.Mul(*factors)) * self.name_sums(inner)
         swap = sp.Dummy(integer=True)
         body = body.subs(bound, swap).subs(free, column).subs(swap, row)
         self.statements.append(
@@ -304,7 +307,20 @@ class _Pass:
         statements = list(self.statements)
         for base in sorted(targets, key=str):
             statements = self._initialised(base, statements)
+        self._check_rows(statements)
         return self._collect(statements)
+
+    def _check_rows(self, statements: list[Statement]) -> None:
+        """Matrices are read along the rows of the loop they stand in; another orientation would read wrong entries."""
+        readers = [(d.expression, d.bound if d.kind == "accumulate" else d.row) for d in self.definitions]
+        readers += [(s.expression, s.row) for s in statements]
+        for expression, row in readers:
+            for entry in expression.atoms(sp.Indexed):
+                if len(entry.indices) == 2 and entry.indices[0] != row:
+                    raise InputError(
+                        f"The matrix {entry.base} is needed along its rows and along its columns in one product "
+                        f"({sp.sstr(expression)[:80]}); write the product as two terms or sums."
+                    )
 
     def _initialised(self, base: sp.IndexedBase, statements: list[Statement]) -> list[Statement]:
         """Make sure an accumulated output is set before its first accumulation."""
