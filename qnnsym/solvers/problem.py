@@ -37,6 +37,31 @@ def _combinations(name: str) -> tuple[np.ndarray, ...]:
     return METHODS[name].combinations()
 
 
+class _FirstClass:
+    """A kernel with its address at hand: numba would look it up again at every call of the driver, in 30 us."""
+
+    def __init__(self, kernel: Any, signature: Any) -> None:
+        from numba.experimental.function_type import _get_wrapper_address
+
+        self.kernel = kernel  # keeps the machine code alive
+        self._signature, self._address = signature, _get_wrapper_address(kernel, signature)
+
+    def __wrapper_address__(self) -> int:
+        return self._address
+
+    def signature(self) -> Any:
+        return self._signature
+
+
+@cache
+def _first_class(kernel: Any, signature: Any) -> Any:
+    from numba import types
+
+    if not hasattr(kernel, "get_compile_result"):
+        return kernel
+    return type("FirstClass", (_FirstClass, types.WrapperAddressProtocol), {})(kernel, signature)
+
+
 class Problem:
     """An initial-value problem y' = f(t, y) with a compiled kernel f.
 
@@ -69,7 +94,7 @@ class Problem:
         provenance: Mapping[str, Any] | None = None,
         cache_dir: Path | None = None,
     ) -> None:
-        self.kernel = kernel
+        self.kernel = kernel  # of any kind that the compiled driver takes as a first-class function
         self.times = as_times(times)
         self.state = finite_array(state, (np.size(state),), "The initial state")
         if not self.state.size:
@@ -163,13 +188,13 @@ class _Run:
         self.scalars = np.array([times[0], step or 0.0 if tableau.adaptive else 0.0])
         self.counts = np.zeros(10, np.int64)
         self.counts[5] = 1
-        stops = _stops(times, problem.breakpoints, everywhere=not tableau.adaptive)
-        recorded = np.array([_index(times, s) for s in stops], np.int64)
+        stops, recorded = _stops(times, problem.breakpoints, everywhere=not tableau.adaptive)
         # Without outputs between the stops nothing is interpolated, and the memory for it is not taken.
-        between = tableau.adaptive and not np.isin(times[1:], stops).all()
+        between = tableau.adaptive and times.size - 1 > np.count_nonzero(recorded >= 0)
         slopes = total if between else tableau.stages + tableau.adaptive
         self._arguments = (
-            problem.kernel, self.y, np.empty((slopes, n)), np.empty(n), np.empty((2 * tableau.adaptive, n)),
+            _first_class(problem.kernel, self.compiled.KERNEL.signature), self.y,
+            np.empty((slopes, n)), np.empty(n), np.empty((2 * tableau.adaptive, n)),
             np.empty((self.compiled.DENSE_VECTORS * between, n)),
             problem.table.breaks, problem.table.pieces, np.zeros(problem.table.channels), problem.par, problem.dims,
             np.zeros(problem.work_size), stops, recorded, self.times, self.outputs,
@@ -204,14 +229,14 @@ class _Run:
             return Status.INTERRUPTED
 
 
-def _stops(times: np.ndarray, breakpoints: Sequence[float], everywhere: bool) -> np.ndarray:
-    """Where steps have to end: the breakpoints inside, the last time, and every output for a fixed step."""
+def _stops(times: np.ndarray, breakpoints: Sequence[float], everywhere: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Where steps have to end (breakpoints inside, the last time, every output for a fixed step), and which output
+    each of these is, -1 for none."""
     low, high = sorted((times[0], times[-1]))
     inner = [b for b in breakpoints if low < b < high]
-    stops = sorted({*inner, *(times[1:] if everywhere else ()), times[-1]})
-    return np.array(stops if times[-1] > times[0] else stops[::-1], dtype=float)
-
-
-def _index(times: np.ndarray, stop: float) -> int:
-    found = np.flatnonzero(times == stop)
-    return int(found[0]) if found.size else -1
+    stops = np.array(sorted({*inner, *(times[1:] if everywhere else ()), times[-1]}), dtype=float)
+    if times[-1] < times[0]:
+        stops = stops[::-1].copy()
+    sign = 1.0 if times[-1] > times[0] else -1.0
+    at = np.searchsorted(sign * times, sign * stops)
+    return stops, np.where(times[at] == stops, at, -1)

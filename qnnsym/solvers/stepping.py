@@ -50,33 +50,36 @@ def fill_external(breaks, pieces, t, inside, ext):
 
 
 @njit(
-    types.void(_vector, _number, _matrix, _integers, _vector, _integer, _number, _vector),
+    types.void(_vector, _number, _matrix, _table, _matrix, _integers, _integer, _number, _vector),
     cache=True,
     error_model="numpy",
     fastmath={"contract", "reassoc"},
 )
-def combine(y, keep, slopes, rows, weights, count, h, target):
-    """target = keep y + h sum_s weights[s] slopes[rows[s]], up to eight slopes in one pass over memory.
+def combine(y, keep, slopes, rows, weights, filled, line, h, target):
+    """target = keep y + h sum_s weights[line, s] slopes[rows[line, s]], up to eight slopes in one pass over memory.
 
-    Beyond `count`, rows and weights are filled up by at least seven entries of row 0 and weight 0.
+    Beyond filled[line], rows and weights go on with row 0 and weight 0. Entries are indexed and no views taken, whose
+    reference counts would cost more than a short state.
     """
-    n = y.size
-    a, b, c, d = h * weights[0], h * weights[1], h * weights[2], h * weights[3]
-    ka, kb, kc, kd = slopes[rows[0]], slopes[rows[1]], slopes[rows[2]], slopes[rows[3]]
+    n, count = y.size, filled[line]
+    a, b, c, d = h * weights[line, 0], h * weights[line, 1], h * weights[line, 2], h * weights[line, 3]
+    ra, rb, rc, rd = rows[line, 0], rows[line, 1], rows[line, 2], rows[line, 3]
     if count <= 4:
         for i in range(n):
-            target[i] = keep * y[i] + ((a * ka[i] + b * kb[i]) + (c * kc[i] + d * kd[i]))
+            first = (a * slopes[ra, i] + b * slopes[rb, i]) + (c * slopes[rc, i] + d * slopes[rd, i])
+            target[i] = keep * y[i] + first
         return
-    e, f, g, o = h * weights[4], h * weights[5], h * weights[6], h * weights[7]
-    ke, kf, kg, ko = slopes[rows[4]], slopes[rows[5]], slopes[rows[6]], slopes[rows[7]]
+    e, f, g, o = h * weights[line, 4], h * weights[line, 5], h * weights[line, 6], h * weights[line, 7]
+    re, rf, rg, ro = rows[line, 4], rows[line, 5], rows[line, 6], rows[line, 7]
     for i in range(n):
-        first = (a * ka[i] + b * kb[i]) + (c * kc[i] + d * kd[i])
-        target[i] = keep * y[i] + (first + ((e * ke[i] + f * kf[i]) + (g * kg[i] + o * ko[i])))
+        first = (a * slopes[ra, i] + b * slopes[rb, i]) + (c * slopes[rc, i] + d * slopes[rd, i])
+        second = (e * slopes[re, i] + f * slopes[rf, i]) + (g * slopes[rg, i] + o * slopes[ro, i])
+        target[i] = keep * y[i] + (first + second)
     for s in range(8, count, 4):
-        a, b, c, d = h * weights[s], h * weights[s + 1], h * weights[s + 2], h * weights[s + 3]
-        ka, kb, kc, kd = slopes[rows[s]], slopes[rows[s + 1]], slopes[rows[s + 2]], slopes[rows[s + 3]]
+        a, b, c, d = h * weights[line, s], h * weights[line, s + 1], h * weights[line, s + 2], h * weights[line, s + 3]
+        ra, rb, rc, rd = rows[line, s], rows[line, s + 1], rows[line, s + 2], rows[line, s + 3]
         for i in range(n):
-            target[i] += (a * ka[i] + b * kb[i]) + (c * kc[i] + d * kd[i])
+            target[i] += (a * slopes[ra, i] + b * slopes[rb, i]) + (c * slopes[rc, i] + d * slopes[rd, i])
 
 
 @njit(
@@ -129,8 +132,7 @@ def interpolant(y, new, slopes, rows, weights, filled, solution, last_slope, h, 
         dense[0, i] = h * slopes[0, i] - change
         dense[1, i] = 2.0 * change - h * (slopes[last_slope, i] + slopes[0, i])
     for m in range(4):
-        row = solution + DENSE + m
-        combine(y, 0.0, slopes, rows[row], weights[row], filled[row], h, dense[2 + m])
+        combine(y, 0.0, slopes, rows, weights, filled, solution + DENSE + m, h, dense[2 + m])
 
 
 @njit(types.void(_vector, _vector, _matrix, _number, _vector), cache=True, error_model="numpy", fastmath={"contract"})
@@ -210,20 +212,18 @@ def advance(
         after = stop if last else t + sign * h
         middle = t + 0.5 * sign * h
         for s in range(1, stages):
-            combine(y, 1.0, slopes, rows[s], weights[s], filled[s], sign * h, new)
+            combine(y, 1.0, slopes, rows, weights, filled, s, sign * h, new)
             at = after if c[s] == 1.0 else t + c[s] * sign * h
             fill_external(breaks, pieces, at, middle, ext)
             rhs(at, new, ext, par, dims, work, slopes[s])
         counts[EVALUATIONS] += stages - 1
-        row = solution + SOLUTION
-        combine(y, 1.0, slopes, rows[row], weights[row], filled[row], sign * h, new)
+        combine(y, 1.0, slopes, rows, weights, filled, solution + SOLUTION, sign * h, new)
         if adaptive:
             fill_external(breaks, pieces, after, middle, ext)
             rhs(after, new, ext, par, dims, work, slopes[stages])
             counts[EVALUATIONS] += 1
             for n in range(2):
-                row = solution + ERROR5 + n
-                combine(y, 0.0, slopes, rows[row], weights[row], filled[row], 1.0, spare[n])
+                combine(y, 0.0, slopes, rows, weights, filled, solution + ERROR5 + n, 1.0, spare[n])
             ratio = error_ratio(y, new, spare[0], spare[1], h, rtol, atol)
             if not ratio < 1.0:
                 if ratio != ratio and h <= 1e-12 * max(1.0, abs(t)):
@@ -244,7 +244,7 @@ def advance(
             while counts[OUTPUT] < times.size and (after - times[counts[OUTPUT]]) * sign > 0.0:
                 if not ready:
                     for s in range(stages + 1, solution):
-                        combine(y, 1.0, slopes, rows[s], weights[s], filled[s], sign * h, spare[0])
+                        combine(y, 1.0, slopes, rows, weights, filled, s, sign * h, spare[0])
                         fill_external(breaks, pieces, t + c[s] * sign * h, middle, ext)
                         rhs(t + c[s] * sign * h, spare[0], ext, par, dims, work, slopes[s])
                     counts[EVALUATIONS] += solution - stages - 1

@@ -210,7 +210,7 @@ def test_every_combination_of_the_tableau_is_formed_whole(stepping, method):
     for line, coefficients in enumerate(np.vstack([a, b, error5, error3, dense])):
         poisoned = slopes.copy()
         poisoned[1:][coefficients[1:] == 0.0] = np.inf  # a weight of zero does not touch its slope
-        stepping.combine(y, 0.5, poisoned, rows[line], weights[line], filled[line], 0.3, target)
+        stepping.combine(y, 0.5, poisoned, rows, weights, filled, line, 0.3, target)
         assert np.abs(target - (0.5 * y + 0.3 * (coefficients @ slopes))).max() < 1e-12
 
 
