@@ -61,7 +61,7 @@ class Model:
     overrides: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,63}", str(self.name)):
+        if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,63}", self.name):
             raise InputError(
                 f"The model name {self.name!r} cannot name a folder; use letters, digits and underscores, "
                 "starting with a letter, at most 64 of them."

@@ -30,6 +30,8 @@ class SymbolicZero:
 
     def discharge(self) -> Proof:
         """Expand each expression and compare it with zero."""
+        if not self.expressions:
+            return _nothing("symbolic zero")
         for expression in self.expressions:
             rest = sp.expand(sp.sympify(expression))
             if rest != 0:
@@ -62,6 +64,8 @@ class NumericAgreement:
         """Evaluate both sides of every pair at the points."""
         draw = random.Random(SEED)
         method = f"agreement in {DIGITS}-digit arithmetic" + (f" with {self.by}" if self.by else "")
+        if not self.pairs or self.points < 1:
+            return _nothing(method)
         symbols = sorted(self.ranges, key=str)
         evaluators = [(_evaluator(left, symbols), _evaluator(right, symbols)) for left, right in self.pairs]
         worst = mpmath.mpf(0)
@@ -87,9 +91,16 @@ class NumericAgreement:
         )
 
 
+def _nothing(method: str) -> Proof:
+    """An empty claim cannot fail, so it is no proof."""
+    return Proof(False, method, "nothing to compare")
+
+
 def _evaluator(side: Any, symbols: list[sp.Symbol]) -> Callable[[Mapping[sp.Symbol, Any]], Any]:
     if not isinstance(side, sp.Basic):
         return side
+    if side.has(sp.nan, sp.zoo):
+        return lambda point: mpmath.nan
     function = sp.lambdify(symbols, side, "mpmath")
     return lambda point: function(*(point[s] for s in symbols))
 
@@ -113,12 +124,18 @@ class MatrixAgreement:
         """Compare both maps for each draw."""
         worst = 0.0
         for draw in range(self.draws):
-            left = self.left(np.random.default_rng(SEED + draw))
-            right = self.right(np.random.default_rng(SEED + draw))
+            left = np.asarray(self.left(np.random.default_rng(SEED + draw)))
+            right = np.asarray(self.right(np.random.default_rng(SEED + draw)))
+            if left.shape != right.shape:
+                return Proof(False, f"agreement on {self.by}", f"the shapes {left.shape} and {right.shape}")
+            if not left.size:
+                return _nothing(f"agreement on {self.by}")
             gap = float(np.max(np.abs(left - right)) / max(1e-300, float(np.max(np.abs(left)))))
             if not gap <= self.tolerance:
                 return Proof(False, f"agreement on {self.by}", f"a relative gap of {gap:.2e} in draw {draw + 1}")
             worst = max(worst, gap)
+        if self.draws < 1:
+            return _nothing(f"agreement on {self.by}")
         return Proof(True, f"agreement on {self.by}", f"{self.draws} draws, largest relative gap {worst:.1e}")
 
 
@@ -144,13 +161,15 @@ class VanishingOrder:
         """Measure the local power between parameter values 1e-8 and 1e-9 with enough digits."""
         draw = random.Random(SEED)
         method = f"order of vanishing in {self.parameter}"
+        if self.points < 1:
+            return _nothing(method)
         symbols = sorted(self.ranges, key=str)
-        function = sp.lambdify([self.parameter, *symbols], self.expression, "mpmath")
+        evaluate = _evaluator(sp.sympify(self.expression), [self.parameter, *symbols])
         powers: list[float] = []
         with mpmath.workdps(DIGITS + 12 * (self.order + 2)):
             for _ in range(self.points):
-                point = [mpmath.mpf(repr(draw.uniform(*self.ranges[s]))) for s in symbols]
-                big, small = (abs(function(mpmath.mpf(10) ** -e, *point)) for e in (8, 9))
+                point = {s: mpmath.mpf(repr(draw.uniform(*self.ranges[s]))) for s in symbols}
+                big, small = (abs(evaluate({**point, self.parameter: mpmath.mpf(10) ** -e})) for e in (8, 9))
                 if not (mpmath.isfinite(big) and mpmath.isfinite(small)):
                     return Proof(False, method, f"the values {mpmath.nstr(big, 3)} and {mpmath.nstr(small, 3)}")
                 if big == 0 and small == 0:
