@@ -86,12 +86,14 @@ def _wigner(figure: Figure, data: Mapping[str, Any]) -> None:
         ax.set_box_aspect(1)
         ax.spines[["top", "right"]].set_visible(True)
     for ax in axes.flat[len(panels) :]:
-        ax.remove()
+        ax.set_axis_off()
     seen = np.max([np.abs(w) for w in fields], axis=0) > VISIBLE * top
     axes[0, 0].set_xlim(_range(x, seen.any(axis=1)))
     axes[0, 0].set_ylim(_range(p, seen.any(axis=0)))
-    for ax in axes[-1, :]:
-        ax.set_xlabel(_with_unit(data.get("xlabel", "x")))
+    for number, ax in enumerate(axes.flat):
+        if number < len(panels) <= number + columns:  # nothing stands below it
+            ax.set_xlabel(_with_unit(data.get("xlabel", "x")))
+            ax.tick_params(labelbottom=True)
     for ax in axes[:, 0]:
         ax.set_ylabel(_with_unit(data.get("plabel", "p")))
     assert image is not None
@@ -127,7 +129,10 @@ def _order(figure: Figure, data: Mapping[str, Any]) -> None:
             text += f" (dashed: slope {slopes[label]:g})"
         ax.plot(h[shown], errors[shown], marker, color=colour, ms=6.5, label=text, zorder=3)
     ax.set_xscale("log")
-    ax.set_yscale("log")
+    if any(len(line.get_ydata()) for line in ax.lines):
+        ax.set_yscale("log")
+    else:
+        ax.text(0.5, 0.5, "no differences", transform=ax.transAxes, ha="center")
     ticks = np.sort(np.unique(h))
     ticks = ticks[:: ceil(len(ticks) / MOST_TICKS)]
     ax.xaxis.set_major_locator(FixedLocator(list(ticks)))

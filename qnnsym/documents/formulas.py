@@ -36,6 +36,7 @@ RELATIONS = frozenset(
 )
 SIGNS = ("+", "-", r"\pm", r"\mp")
 BLANKS = (r"\,", r"\;", r"\:", r"\!", r"\ ", r"\quad", r"\qquad")
+SIZES = tuple(rf"\{size}{side}" for size in ("big", "Big", "bigg", "Bigg") for side in "lr")
 SEPARATORS = (r"\quad", r"\qquad")
 OPENING, CLOSING = ("(", "[", r"\{", r"\langle"), (")", "]", r"\}", r"\rangle")
 
@@ -230,6 +231,8 @@ def _own_width(node: Node) -> float:
         return {r"\quad": 2.0, r"\qquad": 4.0, r"\!": -0.3}.get(name, 0.5)
     if name in LARGE:
         return 2.2
+    if name in SIZES:
+        return 0.0
     if name.startswith("\\") and name[1:] in FUNCTIONS:
         return len(name) - 0.5
     return 0.5 if name in ",.;:|!'" else 1.0

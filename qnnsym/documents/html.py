@@ -70,6 +70,7 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         sentence=lambda text: Markup(sentence_html(str(text))),
+        formula=_formula,
         inline=lambda tex: Markup(mathml(tex, "inline")),
         value=lambda number: Markup(sentence_html(shown(number))),
         base64=lambda data: b64encode(data).decode(),
@@ -91,13 +92,19 @@ class _Displayed:
     def __call__(self, equation: Equation) -> Markup:
         anchor = Markup("") if equation.number in self.seen else Markup(' id="eq-{}"').format(equation.number)
         self.seen.add(equation.number)
-        lines = Markup("").join(
-            Markup('<div class="line{}">{}</div>').format(" indented" * line.indented, Markup(mathml(line.tex)))
-            for line in equation.lines
-        )
         return Markup(
-            '<div class="equation"{anchor}><div class="scroll" tabindex="0" role="region" '
-            'aria-label="Equation {number}"><div class="lines">{lines}</div></div>'
+            '<div class="equation"{anchor}>{formula}'
             '<div class="tag"><a href="#eq-{number}">({number})</a><button type="button" class="copy" '
             'data-copy="{tex}" aria-label="Copy the TeX of equation {number}">TeX</button></div></div>'
-        ).format(anchor=anchor, number=equation.number, lines=lines, tex=equation.tex)
+        ).format(anchor=anchor, number=equation.number, formula=_formula(equation), tex=equation.tex)
+
+
+def _formula(equation: Equation) -> Markup:
+    """The lines of a formula in a box that scrolls by itself."""
+    lines = Markup("").join(
+        Markup('<div class="line{}">{}</div>').format(" indented" * line.indented, Markup(mathml(line.tex)))
+        for line in equation.lines
+    )
+    return Markup(
+        '<div class="scroll formula" tabindex="0" role="region" aria-label="Formula"><div class="lines">{}</div></div>'
+    ).format(lines)

@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 
 from latex2mathml.converter import convert
 
-NAMESPACE = "http://www.w3.org/1998/Math/MathML"
+_NAMESPACE = ' xmlns="http://www.w3.org/1998/Math/MathML"'
 _ACCENTS = frozenset("˙¨^~ˆ˜¯‾―←→⃗")
 # latex2mathml takes these for letters, or leaves their widths in words; MathML Core has neither.
 _BRACKETS = {"⟨": "prefix", "{": "prefix", "⟩": "postfix", "}": "postfix"}
@@ -25,7 +25,7 @@ _ROMAN = re.compile(r"\\mathrm\s*\{([A-Za-z0-9 ]+)\}")
 
 
 def mathml(tex: str, display: str = "block") -> str:
-    """One `<math>` element.
+    """One `<math>` element, to stand in HTML (which knows its namespace).
 
     Arguments:
         tex: LaTeX without delimiters, on one line.
@@ -34,7 +34,7 @@ def mathml(tex: str, display: str = "block") -> str:
     Returns:
         XML text; LaTeX that cannot be read is shown as it is.
     """
-    root = Element("math", {"xmlns": NAMESPACE, "display": display})
+    root = Element("math", {"display": display})
     semantics = ElementTree.SubElement(root, "semantics")
     semantics.append(_presentation(tex, display))
     note = ElementTree.SubElement(semantics, "annotation", {"encoding": "application/x-tex"})
@@ -45,7 +45,7 @@ def mathml(tex: str, display: str = "block") -> str:
 def _presentation(tex: str, display: str) -> Element:
     try:
         # A single roman letter would come out italic; text never does.
-        text = convert(_ROMAN.sub(r"\\text{\1}", tex), display=display).replace(f' xmlns="{NAMESPACE}"', "", 1)
+        text = convert(_ROMAN.sub(r"\\text{\1}", tex), display=display).replace(_NAMESPACE, "", 1)
         row = next(iter(ElementTree.fromstring(text)))
     except Exception:  # the converter raises whatever its stack meets; a page must not fail for one formula
         row = Element("mtext")

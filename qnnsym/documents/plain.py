@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 
-from qnnsym.documents.formulas import BLANKS, FRACTIONS, FUNCTIONS, OPENING, RELATIONS, SIGNS, Node, parse
+from qnnsym.documents.formulas import BLANKS, FRACTIONS, FUNCTIONS, OPENING, RELATIONS, SIGNS, SIZES, Node, parse
 
 _LETTERS = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon phi chi "
@@ -19,7 +19,7 @@ GREEK = {
     for name in _LETTERS
 }
 SYMBOLS = {
-    **{rf"\{size}{side}": "" for size in ("big", "Big", "bigg", "Bigg") for side in "lr"},
+    **dict.fromkeys(SIZES, ""),
     **{rf"\{name}": sign for name, sign in GREEK.items()},
     r"\varepsilon": "ε", r"\varphi": "φ", r"\vartheta": "ϑ", r"\hbar": "ħ", r"\partial": "∂", r"\infty": "∞",
     r"\sum": "Σ", r"\prod": "Π", r"\int": "∫", r"\iint": "∬", r"\nabla": "∇", r"\langle": "⟨", r"\rangle": "⟩",
