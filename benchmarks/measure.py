@@ -84,12 +84,13 @@ def middle(values: Sequence[float]) -> tuple[float, tuple[float, float]]:
     return half, (low, high)
 
 
-def interleaved(functions: Mapping[str, Callable[[], Any]], turns: int, calls: int = 1) -> Times:
+def interleaved(functions: Mapping[str, Callable[[], Any]], turns: int, calls: int | Mapping[str, int] = 1) -> Times:
     """Time each function `turns` times in turn; the first, untimed turn warms up.
 
     Arguments:
         calls: how often each function does its work when called once; times are divided by it.
     """
+    repeated = dict.fromkeys(functions, calls) if isinstance(calls, int) else calls
     series: dict[str, list[float]] = {name: [] for name in functions}
     collecting = gc.isenabled()
     gc.disable()
@@ -98,7 +99,7 @@ def interleaved(functions: Mapping[str, Callable[[], Any]], turns: int, calls: i
             for name, function in functions.items():
                 start = time.thread_time()
                 function()
-                elapsed = (time.thread_time() - start) / calls
+                elapsed = (time.thread_time() - start) / repeated[name]
                 if turn:
                     series[name].append(elapsed)
     finally:
