@@ -15,7 +15,6 @@ import sympy as sp
 
 from qnnsym.equations.calculus import canonical, differentiate, tangent_set
 from qnnsym.equations.indexed import Array, Equation, EquationSet
-from qnnsym.equations.unroll import MAX_TERMS
 from qnnsym.errors import InputError
 from qnnsym.neural.hamiltonian import COLUMNS, COSTATE, INPUTS, MOVING, NEURONS, SIZE, M, NeuralHamiltonian, W, Y, Z
 
@@ -167,9 +166,4 @@ def index_equations(hamiltonian: NeuralHamiltonian, sign: int = 1) -> EquationSe
     entries = tuple(
         Equation(by_base[entry.base][entry.indices], -derivative) for entry, derivative in hamiltonian.cost_entries()
     )
-    if len(entries) > MAX_TERMS:
-        raise InputError(
-            f"The cost acts on {len(entries)} single entries of y and W, more than the budget of {MAX_TERMS}; use a "
-            "QuadraticCost, whose kernel's text does not depend on the size."
-        )
     return equations.changed(equations=tuple(derived), entries=entries)

@@ -19,7 +19,7 @@ import sympy as sp
 from qnnsym.equations.indexed import Array, IndexSet, Stack
 from qnnsym.equations.names import identifier
 from qnnsym.equations.numbers import exact_decimals
-from qnnsym.equations.unroll import entry_symbol
+from qnnsym.equations.unroll import MAX_TERMS, entry_symbol
 from qnnsym.errors import InputError
 from qnnsym.neural.network import ARGUMENT, VARIABLE, Network, check_mask, numbers
 
@@ -63,7 +63,7 @@ class NeuralHamiltonian:
         inertia: omega > 0, inertia of the weights; a number, a Symbol, or oo for fixed weights.
         cost: QuadraticCost, or a SymPy expression in network.t, .x, .y and .W; None is no cost.
         delay: None (the canonical Hamiltonian has no delay).
-        dynamical: 0/1 array (N, l + 1 + N) of the weights that move; None lets all existing ones move.
+        dynamical: 0/1 array (N, l + 1 + N) of the weights that move, missing ones apart; None lets all of them move.
         values: {Symbol or name: number} for symbolic parameters.
 
     Attributes:
@@ -260,16 +260,24 @@ class NeuralHamiltonian:
         return motion + kinetic + error + self.decay / 2 * NEURONS.sum(COLUMNS.sum(synapse * W[k, j] ** 2, j), k)
 
     def cost_entries(self) -> list[tuple[sp.Indexed, sp.Expr]]:
-        """(entry of y or W, dE/d entry) of a user's own cost, over entries with integer indices."""
-        net = self.network
+        """(entry of y or W, dE/d entry) of a user's own cost, over entries with integer indices.
+
+        Raises:
+            InputError: above the budget of single entries; each is a statement of the kernel.
+        """
+        net, occurring = self.network, self.expression.free_symbols
         place: dict[sp.Basic, sp.Basic] = {s: Y[k] for k, s in enumerate(net.y)}
         place |= {s: INPUT[a] for a, s in enumerate(net.x)}
-        place |= {s: W[at] for s, at in self._weight_positions.items() if self.expression.has(s)}
+        place |= {s: W[at] for s, at in self._weight_positions.items() if s in occurring}
+        acted_on = sorted((s for s in occurring & set(place) if place[s].base != INPUT.base), key=sp.default_sort_key)
+        if len(acted_on) > MAX_TERMS:
+            raise InputError(
+                f"The cost acts on {len(acted_on)} single entries of y and W, more than the budget of {MAX_TERMS}; use "
+                "a QuadraticCost, whose kernel's text does not depend on the size."
+            )
         found = []
-        for symbol in sorted(self.expression.free_symbols & set(place), key=sp.default_sort_key):
+        for symbol in acted_on:
             entry = place[symbol]
-            if entry.base == INPUT.base:
-                continue
             moves = entry.base == Y.base or self.moving[entry.indices]
             derivative = self.expression.diff(symbol)
             if derivative != 0 and moves:
