@@ -91,10 +91,19 @@ def derived(derivation: Any) -> Document:
         title=capitalised(derivation.name.replace("_", " ")),
         equations=[e for e in equations if e is not None],
         steps=steps,
-        assumptions=[(step.number, step.assumption) for step in steps if step.assumption],
+        assumptions=_assumptions(steps),
         terms=terms_of(derivation),
         commands=[("Print this derivation", f"qnnsym derive {derivation.name}")],
     )
+
+
+def _assumptions(steps: Sequence[ProvedStep]) -> list[tuple[str, tuple[int, ...]]]:
+    """Each assumption once, with the steps that make it."""
+    found: dict[str, tuple[int, ...]] = {}
+    for step in steps:
+        if step.assumption:
+            found[step.assumption] = (*found.get(step.assumption, ()), step.number)
+    return list(found.items())
 
 
 def terms_of(derivation: Any) -> list[Term]:
@@ -126,7 +135,7 @@ def _abstract(derivation: Any, record: Record, checks: Sequence[Check]) -> str:
     verdicts = [f"{counts[PASS]} of {len(checks)} checks pass"]
     verdicts += [f"{counts[FAIL]} fail{'s' * (counts[FAIL] == 1)}"] if counts[FAIL] else []
     verdicts += [f"{counts[NOT_APPLICABLE]} do not apply"] if counts[NOT_APPLICABLE] else []
-    return f"{proved} They were solved at times {record.times}; {', '.join(verdicts)}."
+    return f"{proved} They were solved at {record.times}; {', '.join(verdicts)}."
 
 
 def _grouped(

@@ -122,7 +122,7 @@ class Document:
         data: the model as it was run.
         equations: the results of the derivation, numbered first.
         steps: the derivation.
-        assumptions: (number of the step, assumption).
+        assumptions: (assumption, numbers of the steps that make it).
         terms: the table of terms, where the derivation has one.
         groups: the checks.
         figures: those that belong to no check.
@@ -141,7 +141,7 @@ class Document:
     data: Sequence[Datum] = ()
     equations: Sequence[Equation] = ()
     steps: Sequence[ProvedStep] = ()
-    assumptions: Sequence[tuple[int, str]] = ()
+    assumptions: Sequence[tuple[str, tuple[int, ...]]] = ()
     terms: Sequence[Term] = ()
     groups: Sequence[CheckGroup] = ()
     figures: Sequence[Figure] = ()
@@ -169,6 +169,11 @@ class Document:
 def count_verdicts(checks: Sequence[Check]) -> dict[str, int]:
     """{verdict: number of rows}, passes first."""
     return {verdict: sum(c.verdict == verdict for c in checks) for verdict in (PASS, FAIL, NOT_APPLICABLE)}
+
+
+def steps_named(numbers: Sequence[int]) -> str:
+    """ "step 3", or "steps 1, 4"."""
+    return f"step{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
 
 
 def capitalised(text: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
 
 from qnnsym.checks.check import shown
-from qnnsym.documents.document import CheckGroup, Datum, Document, Equation, Figure, ProvedStep
+from qnnsym.documents.document import CheckGroup, Datum, Document, Equation, Figure, ProvedStep, steps_named
 from qnnsym.documents.wording import name_html, typeset
 
 # Some sites treat a backslash before punctuation as Markdown's before they see the formula; words are safe everywhere.
@@ -29,7 +29,7 @@ def markdown_page(document: Document) -> str:
         *_section("Model", [_data(document.data)]),
         *_section("Equations", _equations(document.equations)),
         *_section("Derivation", [*_steps(document.steps), *_terms(document)]),
-        *_section("Assumptions", [_list(f"{_sentence(text)} (step {n})" for n, text in document.assumptions)]),
+        *_section("Assumptions", [_list(f"{_sentence(t)} ({steps_named(n)})" for t, n in document.assumptions)]),
         *_section("Checks", (block for group in document.groups for block in _group(group))),
         *_section("Figures", map(_figure, document.figures)),
         *_section("Solution and diagnostics", [_data(document.run)]),

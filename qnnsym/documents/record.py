@@ -92,7 +92,7 @@ class Record:
             notes: added to those of the outcome.
         """
         solution, times = outcome.solution, outcome.solution.times
-        span = f"{times[0]:g} to {times[-1]:g}, {len(times)} points" if len(times) else "none"
+        span = f"{len(times)} times from {times[0]:g} to {times[-1]:g}" if len(times) else "no time"
         return cls(
             name=outcome.name,
             title=title_of(outcome.model),

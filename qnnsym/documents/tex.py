@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 from qnnsym.checks.check import shown
-from qnnsym.documents.document import CheckGroup, Datum, Document, Equation, Figure, ProvedStep
+from qnnsym.documents.document import CheckGroup, Datum, Document, Equation, Figure, ProvedStep, steps_named
 from qnnsym.documents.wording import SIGNS, TEX, name_tex, typeset
 
 PREAMBLE = r"""\documentclass[11pt,a4paper]{article}
@@ -62,7 +62,7 @@ def tex_page(document: Document) -> str:
         *_section("Model", [_data(document.data)]),
         *_section("Equations", _equations(document.equations)),
         *_section("Derivation", [*_steps(document.steps), _terms(document)]),
-        *_section("Assumptions", [_items(f"{_sentence(t)} (step {n})" for n, t in document.assumptions)]),
+        *_section("Assumptions", [_items(f"{_sentence(t)} ({steps_named(n)})" for t, n in document.assumptions)]),
         *_section("Checks", (block for group in document.groups for block in _group(group))),
         *_section("Figures", map(_figure, document.figures)),
         *_section("Solution and diagnostics", [_data(document.run)]),

@@ -48,7 +48,7 @@ def document(png: bytes = b"png") -> Document:
             ProvedStep(1, "First_step", "Uses hbar^2 and x**2.", FIRST, LAST, "H is real.", True, "symbolic zero", "0"),
             ProvedStep(2, "Second", "Again.", LAST, None, "", False, "agreement", "gap 1e-3"),
         ],
-        assumptions=[(1, "H is real.")],
+        assumptions=[("H is real.", (1, 2))],
         terms=[Term(0, r"- \frac{p}{m}", (1,), (0,)), Term(2, r"\left|{x}\right|", (0,), (3,))],
         groups=[
             CheckGroup("orders_of_h", CHECKS[:2], (figures[0],)),

@@ -177,6 +177,7 @@ def test_every_form_shows_everything(form):
     text = unescape(FORMS[form](document()))
     for words in ("Table of terms", "Assumptions", "How to reproduce", "0123abcd", "numpy 2.0", "def rhs(t, y)"):
         assert words in text
+    assert "steps 1, 2" in text or ">step 1</a>," in text
     assert text.count("Caption 1 at") == 1 and text.count("Caption 2 at") == 1
 
 
