@@ -116,6 +116,25 @@ class CharacteristicEquations:
 
         return numerics.solve(self, times, y0, costate0, weights, momenta, inputs, rtol=rtol, **options)
 
+    def solve_ensemble(self, states: Any, times: Any, rtol: float = 1e-10, inputs: Any = None, **options: Any):
+        """Integrate from many initial states at once.
+
+        Arguments:
+            states: (trajectories, n) flat states, ordered as `states` says.
+            times: array, or (start, stop, number).
+            rtol: relative tolerance; atol, method, step, max_steps and threads are passed on.
+            inputs: array (l,) or function of t, the same for all trajectories.
+
+        Returns:
+            Ensemble; states (trajectories, times, n).
+
+        Raises:
+            InputError: for states of a wrong shape, non-finite values, or parameters without a value.
+        """
+        from qnnsym.neural import numerics
+
+        return numerics.solve_ensemble(self, states, times, inputs, rtol=rtol, **options)
+
     @cached_property
     def line(self) -> str:
         """The equations as one line of plain text."""

@@ -18,6 +18,8 @@ from qnnsym.codegen.lower import lower
 from qnnsym.errors import InputError, SolverError, StorageError
 from qnnsym.neural.characteristic import CharacteristicEquations
 from qnnsym.neural.hamiltonian import QuadraticCost
+from qnnsym.solvers import ensemble
+from qnnsym.solvers.ensemble import Ensemble
 from qnnsym.solvers.kernels import Kernels, load_kernels
 from qnnsym.solvers.problem import Problem
 from qnnsym.solvers.solution import Solution, as_times, finite_array
@@ -112,14 +114,23 @@ class Data:
     def pack(self, y: Any, costate: Any, weights: Any, momenta: Any) -> np.ndarray:
         """The flat state; static and missing weights may not have momenta."""
         n, shape = self.shape[0], self.shape
-        h = self.eqs.hamiltonian
         w, m = finite_array(weights, shape, "The array weights"), finite_array(momenta, shape, "The array momenta")
-        if (m[~h.moving] != 0).any():
-            raise InputError("A static or missing weight has a momentum; set momenta to zero where no weight moves.")
-        if h.network.mask is not None and (w[h.network.mask == 0] != 0).any():
-            raise InputError("A missing synapse has a weight; set weights to zero where the mask is zero.")
         y, d = finite_array(y, (n,), "The array y"), finite_array(costate, (n,), "The array costate")
-        return np.concatenate([y, d, w.ravel(), m.ravel()])
+        return self.checked(np.concatenate([y, d, w.ravel(), m.ravel()]))
+
+    def checked(self, states: np.ndarray) -> np.ndarray:
+        """Flat states (..., n), after making sure that no missing synapse has a weight and no static one a momentum.
+
+        Raises:
+            InputError: naming what has to be zero.
+        """
+        h, n = self.eqs.hamiltonian, self.shape[0]
+        weights, momenta = np.split(states[..., 2 * n :], 2, axis=-1)
+        if (momenta[..., ~h.moving.ravel()] != 0).any():
+            raise InputError("A static or missing weight has a momentum; set momenta to zero where no weight moves.")
+        if h.network.mask is not None and (weights[..., h.network.mask.ravel() == 0] != 0).any():
+            raise InputError("A missing synapse has a weight; set weights to zero where the mask is zero.")
+        return states
 
     def unpack(self, flat: np.ndarray) -> dict[str, np.ndarray]:
         """The parts of a flat state or rate, by name."""
@@ -228,6 +239,13 @@ def solve(
         scale = max(1.0, float(np.abs(solution.expect["H"]).max()))
         solution.diagnostics["H_drift"] = float(np.ptp(solution.expect["H"]) / scale)
     return solution
+
+
+def solve_ensemble(eqs, states, times, inputs=None, *, values=None, kernels=None, **options) -> Ensemble:
+    """Integrate from many flat states; see `CharacteristicEquations.solve_ensemble`."""
+    data = Data(eqs, values, inputs)
+    problem = _problem(data, kernels or kernels_of(eqs), "rhs", np.zeros(eqs.dimension), times)
+    return ensemble.solve_ensemble(problem, data.checked(ensemble.checked_states(states, eqs.dimension)), **options)
 
 
 def component_names(data: Data) -> tuple[str, ...]:

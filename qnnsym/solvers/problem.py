@@ -21,6 +21,8 @@ from qnnsym.solvers.tables import PiecewisePolynomial
 MAX_STEPS = 10_000_000
 # Where the driver says which component is not finite: see `stepping`, whose import would compile it.
 CULPRIT = 9
+# Position of the outputs among the arguments of `stepping.advance`.
+OUTPUTS = 15
 # Seconds between two returns to Python: a bar moves, Ctrl-C is heard.
 BREATH = 0.05
 
@@ -130,7 +132,7 @@ class Problem:
         Raises:
             InputError: for an unknown method, tolerances that are not positive, or a missing step.
         """
-        run = _Run(self, method, rtol, atol, step, self.times)
+        run = Run(self, method, rtol, atol, step, self.times)
         began = time.perf_counter()
         with Progress(f"solving {self.provenance.get('model', '')}".strip(), progress) as bar:
             status = run.drive(max_steps, bar)
@@ -157,14 +159,14 @@ class Problem:
         Raises:
             InputError: as for `solve`. SolverError: when the last time cannot be reached.
         """
-        run = _Run(self, method, rtol, atol, step, self.times[[0, -1]])
+        run = Run(self, method, rtol, atol, step, self.times[[0, -1]])
         status = run.drive(MAX_STEPS, None)
         if status is not Status.SUCCESS:
             raise SolverError(f"The integration stops at t = {run.scalars[0]:.6g}. {run.reason(status)}")
         return run.y
 
 
-class _Run:
+class Run:
     """The arrays of one integration, so that it can be left and taken up again."""
 
     def __init__(self, problem: Problem, method: str, rtol: float, atol: float, step: Any, times: np.ndarray) -> None:
@@ -200,6 +202,16 @@ class _Run:
             np.zeros(problem.work_size), stops, recorded, self.times, self.outputs,
             *_combinations(method), np.array(tableau.c), tableau.stages, total, rtol, atol, step or 0.0,
         )  # fmt: skip
+
+    def march(
+        self, states: np.ndarray, outputs: np.ndarray, statuses: np.ndarray, reached: np.ndarray, tallies: np.ndarray,
+        first: int, beyond: int, max_steps: int,
+    ) -> None:  # fmt: skip
+        """Integrate some trajectories of an ensemble with the arrays of this run; see `stepping.march`."""
+        before, after = self._arguments[:OUTPUTS], self._arguments[OUTPUTS + 1 :]
+        self.compiled.march(
+            states, outputs, statuses, reached, tallies, first, beyond, *before, *after, max_steps
+        )
 
     def reason(self, status: Status) -> str:
         """Why the run ended, with the component that is not finite."""

@@ -276,3 +276,45 @@ def advance(
             counts[EVALUATIONS] += 1
     if counts[STOP] == stops.size:
         counts[STATUS] = DONE
+
+
+@njit(
+    types.void(
+        _matrix, _cube, _integers, _vector, _table, _integer, _integer,  # the first line of the arguments
+        KERNEL, _vector, _matrix, _vector, _matrix, _matrix,
+        _vector, _cube, _vector, _vector, _integers, _vector,
+        _vector, _integers, _vector,
+        _table, _matrix, _integers, _vector, _integer, _integer,
+        _number, _number, _number, _integer,
+    ),
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+)  # fmt: skip
+def march(
+    states, outputs, statuses, reached, tallies, first, beyond,
+    rhs, y, slopes, new, spare, dense, breaks, pieces, ext, par, dims, work, stops, recorded, times,
+    rows, weights, filled, c, stages, solution, rtol, atol, step, max_steps,
+):  # fmt: skip
+    """Whole integrations of the trajectories first .. beyond - 1, one after the other, each as `advance` does it.
+
+    states (trajectories, n), outputs (trajectories, times, n), statuses and reached (trajectories,), tallies
+    (trajectories, 3): accepted and rejected steps and evaluations.
+    """
+    scalars, counts = np.zeros(2), np.zeros(10, np.int64)
+    adaptive = filled[solution + ERROR5] > 0
+    for trajectory in range(first, beyond):
+        for i in range(y.size):
+            y[i] = states[trajectory, i]
+            outputs[trajectory, 0, i] = y[i]
+        counts[:] = 0
+        counts[OUTPUT] = 1
+        scalars[T], scalars[STEP] = times[0], step if adaptive else 0.0
+        advance(
+            rhs, y, slopes, new, spare, dense, breaks, pieces, ext, par, dims, work, stops, recorded, times,
+            outputs[trajectory], rows, weights, filled, c, stages, solution, rtol, atol, step, max_steps, scalars,
+            counts,
+        )  # fmt: skip
+        statuses[trajectory], reached[trajectory] = counts[STATUS], scalars[T]
+        for n in range(3):
+            tallies[trajectory, n] = counts[ACCEPTED + n]

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from qnnsym.solvers.problem import Problem, _Run
+from qnnsym.solvers.problem import Problem, Run
 
 SIGNATURE = "void(float64, float64[::1], float64[::1], float64[::1], int64[::1], float64[::1], float64[::1])"
 
@@ -59,7 +59,7 @@ def rotated(times, omega=1.0, start=0.0):
 
 
 def run_of(problem, method="dop853", rtol=1e-10, atol=1e-12, step=None):
-    return _Run(problem, method, rtol, atol, step, problem.times)
+    return Run(problem, method, rtol, atol, step, problem.times)
 
 
 def one_by_one(run, limit=100_000):
