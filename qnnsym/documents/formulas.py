@@ -9,7 +9,7 @@ from math import inf
 from typing import NamedTuple
 
 # Widths are counted in average letters of a formula.
-LIMIT = 60.0
+LIMIT = 64.0
 INDENT = 3.0
 
 _TOKEN = re.compile(r"\\[A-Za-z]+\*?|\\.|\s+|.", re.DOTALL)
@@ -70,17 +70,22 @@ def parse(tex: str) -> tuple[Node, ...]:
     return tuple(_Reader(_TOKEN.findall(tex.strip())).sequence(()))
 
 
-def width(nodes: Iterable[Node]) -> float:
-    """Estimated width in average letters."""
-    total, limits = 0.0, 0.0
+def width(nodes: Iterable[Node], script: bool = False) -> float:
+    """Estimated width in average letters.
+
+    Arguments:
+        nodes: of a formula.
+        script: whether they are set small, where signs have no blanks around them.
+    """
+    total, beside = 0.0, 0.0
     for node in nodes:
         if node.name in ("_", "^"):
-            wide = 0.7 * width(node.parts[0])
-            # Limits stand above and below their sign, scripts behind.
-            total, limits = (total + max(0.0, wide - limits), max(limits, wide)) if limits else (total + wide, 0.0)
+            wide = 0.7 * width(node.parts[0], True)
+            # A lower and an upper script, or limits and their sign, stand above each other.
+            total, beside = total + max(0.0, wide - beside), max(wide, beside)
             continue
-        own = _own_width(node)
-        limits = own if node.name in LARGE else 0.0
+        own = _own_width(node, script)
+        beside = own if node.name in LARGE else 0.0
         total += own
     return total
 
@@ -212,7 +217,7 @@ def _braced(body: Iterable[Node]) -> str:
     return f"{{{_source(body)}}}"
 
 
-def _own_width(node: Node) -> float:
+def _own_width(node: Node, script: bool) -> float:
     name = node.name
     if name in FRACTIONS:
         return max(map(width, node.parts)) * (0.75 if name == r"\tfrac" else 1.0) + 0.5
@@ -226,16 +231,16 @@ def _own_width(node: Node) -> float:
     if node.parts:
         return max(width(part) for part in node.parts)
     if name in RELATIONS or name in SIGNS:
-        return 2.2
+        return 1.4 if script else 2.2
     if name in BLANKS:
         return {r"\quad": 2.0, r"\qquad": 4.0, r"\!": -0.3}.get(name, 0.5)
     if name in LARGE:
-        return 2.2
+        return 2.8
     if name in SIZES:
         return 0.0
     if name.startswith("\\") and name[1:] in FUNCTIONS:
         return len(name) - 0.5
-    return 0.5 if name in ",.;:|!'" else 1.0
+    return 0.5 if name in ",.;:|!'" else 1.4 if name.lstrip("\\")[:1].isupper() else 1.0
 
 
 def _statements(nodes: Sequence[Node]) -> list[list[Node]]:

@@ -14,8 +14,12 @@ from markupsafe import Markup
 
 from qnnsym.checks.check import shown
 from qnnsym.documents.document import Document, Equation
+from qnnsym.documents.formulas import lines
 from qnnsym.documents.mathml import mathml
 from qnnsym.documents.wording import sentence_html
+
+# Of formulas in tables, in average letters.
+CELL = 44.0
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def _environment() -> Environment:
     environment.filters.update(
         sentence=lambda text: Markup(sentence_html(str(text))),
         formula=_formula,
-        inline=lambda tex: Markup(mathml(tex, "inline")),
+        cell=_cell,
         value=lambda number: Markup(sentence_html(shown(number))),
         base64=lambda data: b64encode(data).decode(),
     )
@@ -81,6 +85,14 @@ def _environment() -> Environment:
 @cache
 def _part(name: str) -> bytes:
     return (files("qnnsym.documents") / "templates" / name).read_bytes()
+
+
+def _cell(tex: str) -> Markup:
+    """A formula in a table, in lines that leave room for the other columns."""
+    return Markup("").join(
+        Markup('<div class="line{}">{}</div>').format(" indented" * line.indented, Markup(mathml(line.tex, "inline")))
+        for line in lines(tex, CELL)
+    )
 
 
 class _Displayed:
@@ -101,10 +113,10 @@ class _Displayed:
 
 def _formula(equation: Equation) -> Markup:
     """The lines of a formula in a box that scrolls by itself."""
-    lines = Markup("").join(
+    shown = Markup("").join(
         Markup('<div class="line{}">{}</div>').format(" indented" * line.indented, Markup(mathml(line.tex)))
         for line in equation.lines
     )
     return Markup(
         '<div class="scroll formula" tabindex="0" role="region" aria-label="Formula"><div class="lines">{}</div></div>'
-    ).format(lines)
+    ).format(shown)

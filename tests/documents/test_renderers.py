@@ -77,8 +77,8 @@ def test_equations_are_numbered_once_and_shown_in_lines(html, page):
     ids = page.all("id")
     assert len(ids) == len(set(ids))
     assert [i for i in ids if i.startswith("eq-")] == ["eq-1", "eq-2", "eq-3"]
-    # The first and the last formula are shown twice, each in one line.
-    assert len(re.findall(r'<div class="line[" ]', html)) == len(lines(LONG)) + 4
+    # The first and the last formula are shown twice, each in one line; three more stand in tables.
+    assert len(re.findall(r'<div class="line[" ]', html)) == len(lines(LONG)) + 4 + 3
     assert html.count("<math") == html.count("<annotation")
     assert [c for c in page.all("data-copy") if c == LONG] == [LONG]
 
