@@ -11,7 +11,7 @@ from qnnsym.documents.assemble import derived
 from qnnsym.documents.document import Document, Equation
 from qnnsym.documents.formulas import lines
 from qnnsym.documents.markdown import markdown_page
-from qnnsym.documents.plain import plain
+from qnnsym.documents.plain import plain_text
 from qnnsym.documents.tex import tex_page
 from qnnsym.documents.wording import Piece, name_tex, typeset
 from qnnsym.errors import InputError
@@ -60,7 +60,7 @@ def _formula(equation: Equation) -> list[str]:
     found: list[str] = []
     for limit in (WIDTH, 0.7 * WIDTH, 0.5 * WIDTH, 0.35 * WIDTH):
         found = [
-            f"{2 * _INDENT}{_INDENT * line.indented}{plain(line.tex).removeprefix('{}').strip()}"
+            f"{2 * _INDENT}{_INDENT * line.indented}{plain_text(line.tex).removeprefix('{}').strip()}"
             for line in lines(equation.tex, limit)
         ]
         if max(map(len, found)) <= WIDTH:
@@ -90,7 +90,7 @@ def _sentence(text: str) -> str:
 
 
 def _name(piece: Piece) -> str:
-    return f"{piece.name}e{piece.exponent}" if piece.exponent else plain(name_tex(piece))
+    return f"{piece.name}e{piece.exponent}" if piece.exponent else plain_text(name_tex(piece))
 
 
 def _json(derivation: Any) -> str:

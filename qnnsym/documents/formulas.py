@@ -338,9 +338,7 @@ def _opened(node: Node, largest: float, depth: int, scripted: bool) -> list[_Ato
     return None
 
 
-def _enclosed(
-    body: Sequence[Node], largest: float, depth: int, size: str, fences: tuple[str, str]
-) -> list[_Atom]:
+def _enclosed(body: Sequence[Node], largest: float, depth: int, size: str, fences: tuple[str, str]) -> list[_Atom]:
     opening, closing = (
         [_Atom(rf"\{size}{side}{_spaced(sign)}".strip(), 1.0, depth, False)] if sign != "." else []
         for side, sign in zip("lr", fences, strict=True)

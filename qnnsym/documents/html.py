@@ -14,8 +14,8 @@ from markupsafe import Markup
 
 from qnnsym.checks.check import shown
 from qnnsym.documents.document import Document, Equation
-from qnnsym.documents.formulas import lines
-from qnnsym.documents.mathml import mathml
+from qnnsym.documents.formulas import Line, lines
+from qnnsym.documents.mathml import math_element
 from qnnsym.documents.wording import sentence_html
 
 # Of formulas in tables, in average letters.
@@ -89,9 +89,15 @@ def _part(name: str) -> bytes:
 
 def _cell(tex: str) -> Markup:
     """A formula in a table, in lines that leave room for the other columns."""
+    return _in_lines(lines(tex, CELL), "inline")
+
+
+def _in_lines(formula: Sequence[Line], display: str) -> Markup:
     return Markup("").join(
-        Markup('<div class="line{}">{}</div>').format(" indented" * line.indented, Markup(mathml(line.tex, "inline")))
-        for line in lines(tex, CELL)
+        Markup('<div class="line{}">{}</div>').format(
+            " indented" * line.indented, Markup(math_element(line.tex, display))
+        )
+        for line in formula
     )
 
 
@@ -113,10 +119,6 @@ class _Displayed:
 
 def _formula(equation: Equation) -> Markup:
     """The lines of a formula in a box that scrolls by itself."""
-    shown = Markup("").join(
-        Markup('<div class="line{}">{}</div>').format(" indented" * line.indented, Markup(mathml(line.tex)))
-        for line in equation.lines
-    )
     return Markup(
         '<div class="scroll formula" tabindex="0" role="region" aria-label="Formula"><div class="lines">{}</div></div>'
-    ).format(shown)
+    ).format(_in_lines(equation.lines, "block"))

@@ -24,7 +24,7 @@ _THIN = "0.167em"
 _ROMAN = re.compile(r"\\mathrm\s*\{([A-Za-z0-9 ]+)\}")
 
 
-def mathml(tex: str, display: str = "block") -> str:
+def math_element(tex: str, display: str = "block") -> str:
     """One `<math>` element, to stand in HTML (which knows its namespace).
 
     Arguments:

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from qnnsym.checks.check import read_checks, write_checks
 from qnnsym.documents.assemble import assembled
@@ -16,7 +17,7 @@ from qnnsym.documents.document import Document, Equation
 from qnnsym.documents.figures import Drawing, drawn
 from qnnsym.documents.html import IndexEntry, html_index, html_page
 from qnnsym.documents.markdown import markdown_page
-from qnnsym.documents.plain import plain
+from qnnsym.documents.plain import plain_text
 from qnnsym.documents.record import RECORD, FigureRecord, Record
 from qnnsym.documents.tex import tex_page
 from qnnsym.errors import InputError, StorageError
@@ -167,8 +168,7 @@ def _earlier_figures(folder: Path) -> set[str]:
 def _entry(record: Record, folder: Path, root: Path) -> IndexEntry:
     title, tex = next(iter(record.equations.items()), ("", ""))
     equation = Equation(1, title, tex) if tex else None
-    formulas = [text for formula in record.equations.values() for text in (formula, plain(formula))]
+    formulas = [text for formula in record.equations.values() for text in (formula, plain_text(formula))]
     words = " ".join([record.name, record.title, *record.equations, *formulas]).lower()
-    link = (folder / f"{record.name}.html").relative_to(root).as_posix()
+    link = quote((folder / f"{record.name}.html").relative_to(root).as_posix())
     return IndexEntry(record.name, record.title, link, words, record.counts, equation)
-

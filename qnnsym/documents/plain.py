@@ -41,7 +41,7 @@ LOWERED = dict(zip("0123456789+-−=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆
 _POWER_OF_D = re.compile("∂[⁰¹²³⁴⁵⁶⁷⁸⁹]*$")
 
 
-def plain(tex: str) -> str:
+def plain_text(tex: str) -> str:
     """A formula as one line of Unicode text.
 
     Arguments:
@@ -131,12 +131,18 @@ def _fences(node: Node) -> str:
     return f"{opening}{_row(node.parts[0])}{closing}"
 
 
+def _root(node: Node) -> str:
+    degree = "".join(RAISED.get(sign, sign) for part in node.parts[1:] for sign in _row(part))
+    return f"{degree}√({_row(node.parts[0])})"
+
+
 _SPECIAL: dict[str, Callable[[Node], str]] = {
     **dict.fromkeys(FRACTIONS, _fraction),
     "_": _script(LOWERED, "_"),
     "^": _script(RAISED, "^"),
     "left": _fences,
-    r"\sqrt": lambda node: f"√({_row(node.parts[0])})",
+    r"\sqrt": _root,
+    r"\binom": lambda node: f"binom({', '.join(map(_row, node.parts))})",
     r"\text": lambda node: "".join(n.tex for n in node.parts[0]),
     r"\operatorname": lambda node: "".join(n.tex for n in node.parts[0]),
     r"\mathrm": lambda node: "".join(n.tex for n in node.parts[0]),

@@ -193,7 +193,9 @@ def _table(widths: Sequence[float], headers: Sequence[str], rows: Iterable[Seque
 
 
 def _sentence(text: str) -> str:
-    return typeset(text, _words, lambda piece: f"${name_tex(piece)}$", lambda code: rf"\texttt{{{_words(code)}}}")
+    return typeset(
+        text, _words, lambda piece: f"${_formula(name_tex(piece))}$", lambda code: rf"\texttt{{{_words(code)}}}"
+    )
 
 
 def _words(text: str) -> str:

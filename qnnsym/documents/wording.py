@@ -22,21 +22,20 @@ TEX = {name: rf"\mathrm{{{_LATIN[name]}}}" if name in _LATIN else rf"\{name}" fo
 _GREEK = "|".join(sorted(SIGNS, key=len, reverse=True))
 # Articles and the first person are letters only before a sign of equality, initials and "e.g." never.
 _NAME = re.compile(
-    rf"""`(?P<code>[^`]+)` | (?<![\w\\'.])(?:
+    rf"""(?<![\w\\'.])(?:
         (?P<greek>{_GREEK})(?![A-Za-z0-9])
       | (?P<mantissa>\d+(?:\.\d+)?)e(?P<exponent>[+-]?\d+)
-      | <(?P<mean>\w)>
+      | <(?P<mean>[A-Za-z])>
       | (?P<indexed>[A-Za-z])(?=\d(?![\w.]))
       | (?P<scripted>[A-Za-z])(?=_|\^|\*\*)
       | (?P<lone>[B-HJ-Zb-z]|[AaI](?=\s?=))(?!['\w]|\.(?!\s*$))
     )
-    (?:(?P<index>\d)|_(?P<sub>[A-Za-z0-9]+)|_\{{(?P<subs>[\w\ ,+-]*)\}})?
-    (?:(?:\^|\*\*)(?:(?P<sup>-?\w+)|\((?P<sups>[\w\ ,+/-]*)\)))?
+    (?:(?P<index>\d)|_(?P<sub>[A-Za-z0-9]+)|_\{{(?P<subs>[A-Za-z0-9\ ,+-]*)\}})?
+    (?:(?:\^|\*\*)(?:(?P<sup>-?[A-Za-z0-9]+)|\((?P<sups>[A-Za-z0-9\ ,+/-]*)\)))?
     (?![\w'])""",
     re.VERBOSE,
 )
-
-
+_CODE = re.compile(r"`([^`]+)`")
 # What plain text writes for signs that it does not have.
 _PLAIN = (
     (re.compile(r"(?<=\d) x (?=\d)"), " \u00d7 "),
@@ -61,24 +60,27 @@ class Piece(NamedTuple):
 
 
 def pieces(text: str) -> list[Piece]:
-    """A sentence as words, names, numbers and code (between backticks)."""
+    """A sentence as words, names, numbers and code (between backticks), which is kept to the letter."""
+    found: list[Piece] = []
+    for number, part in enumerate(_CODE.split(text)):
+        found += [Piece(part, code=True)] if number % 2 else _named(part)
+    return found
+
+
+def _named(text: str) -> list[Piece]:
     for pattern, sign in _PLAIN:
         text = pattern.sub(sign, text)
     found, at = [], 0
     for match in _NAME.finditer(text):
         if match.start() > at:
             found.append(Piece(text[at : match.start()]))
-        found.append(_piece(match.groupdict(default="")))
+        group = match.groupdict(default="")
+        kinds = ("greek", "mantissa", "mean", "indexed", "scripted", "lone")
+        name = next(group[kind] for kind in kinds if group[kind])
+        sub, sup = group["index"] or group["sub"] or group["subs"], group["sup"] or group["sups"]
+        found.append(Piece("", name, sub, sup, group["exponent"], bool(group["mean"])))
         at = match.end()
     return [*found, Piece(text[at:])] if at < len(text) else found
-
-
-def _piece(group: dict[str, str]) -> Piece:
-    if group["code"]:
-        return Piece(group["code"], code=True)
-    name = next(group[kind] for kind in ("greek", "mantissa", "mean", "indexed", "scripted", "lone") if group[kind])
-    sub, sup = group["index"] or group["sub"] or group["subs"], group["sup"] or group["sups"]
-    return Piece("", name, sub, sup, group["exponent"], bool(group["mean"]))
 
 
 def typeset(

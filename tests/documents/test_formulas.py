@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qnnsym.documents.formulas import LIMIT, lines, parse, width
-from qnnsym.documents.mathml import mathml
+from qnnsym.documents.mathml import math_element
 from tests.documents.sample import LONG
 
 TERMS = [
@@ -78,7 +78,7 @@ def test_a_minus_after_a_relation_or_a_bracket_begins_no_line():
 @given(st.text(alphabet=r"\{}[]()^_&ab+-=, ", max_size=40))
 def test_whatever_is_written_can_be_read_and_shown(tex):
     for line in lines(tex, 10.0):
-        assert mathml(line.tex).count("<annotation") == 1
+        assert math_element(line.tex).count("<annotation") == 1
 
 
 @pytest.mark.parametrize(

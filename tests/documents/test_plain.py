@@ -2,7 +2,7 @@
 
 import pytest
 
-from qnnsym.documents.plain import plain
+from qnnsym.documents.plain import plain_text
 from qnnsym.documents.wording import name_tex, sentence_html, typeset
 
 
@@ -19,11 +19,12 @@ from qnnsym.documents.wording import name_tex, sentence_html, typeset
         (r"\frac{x}{1920} - 1.25 y", "x/1920 − 1.25 y"),  # noqa: RUF001
         (r"W_{\mathrm{cl}} \to \text{two words}", "W_{cl} → two words"),
         (r"\frac{\sum_{j} a_{j}}{2}", "(Σⱼ aⱼ)/2"),
+        (r"\sqrt[3]{x + 1} \binom{n}{k}", "³√(x + 1) binom(n, k)"),
         (r"\sqrt{x} \ge \unknown", r"√(x) ≥ \unknown"),
     ],
 )
 def test_formulas(tex, text):
-    assert plain(tex) == text
+    assert plain_text(tex) == text
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,8 @@ def test_formulas(tex, text):
         ("gap 1.5e-61", "gap 1.5\u00a0\u00d7\u00a010<sup>\u221261</sup>"),
         ("rtol 1e-10", "rtol 10<sup>\u221210</sup>"),
         ("run `qnnsym run a_b --set g=1` again", "run <code>qnnsym run a_b --set g=1</code> again"),
+        ("`a_b -n 5 x0=-3 1e-3 hbar`", "<code>a_b -n 5 x0=-3 1e-3 hbar</code>"),
+        ("<_> and x_", "&lt;_&gt; and x_"),
         ("<script> & more", "&lt;script&gt; &amp; more"),
         ("keeps W.", "keeps <i>W</i>."),
         ("hbar^(n+2)", "ħ<sup>n+2</sup>"),
