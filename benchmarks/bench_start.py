@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import statistics
 import sys
 from pathlib import Path
 
-from benchmarks.measure import Row, folder, middle, process, python
+from benchmarks.measure import Row, Times, folder, middle, process, python
 from benchmarks.networks import hamiltonian, network
 from benchmarks.prepared import EMPTY, LOAD, prepare
 
-TITLE = "A second process"
+TITLE = "A second process (processor time of the whole)"
 TURNS = 9
 HELPS = 10
 
@@ -32,7 +31,7 @@ problem.integrate()
 
 
 def second_process() -> list[Row]:
-    """Wall times of whole processes in turn; the excess over one that loads a cached empty function."""
+    """Whole processes in turn; the excess over one that loads a cached empty function."""
     with folder() as here:
         (here / "empty.py").write_text(EMPTY.format(name="empty", cache=True))
         prepared = prepare(hamiltonian(network(10)).characteristic_equations(), here)
@@ -44,15 +43,15 @@ def second_process() -> list[Row]:
                 elapsed, _ = python(code, here, *arguments)
                 if turn:  # the first one compiles
                     series[name].append(elapsed)
-    bare = statistics.median(series["bare"])
+    times = Times(series)
     rival = "one cached empty function"
     table = []
     for name, what, bar in (
         ("kernel", "cached kernel and its first call, excess", ("<=", 0.15)),
         ("driver", "cached kernel, driver and an integration, excess", None),
     ):
-        excess, spread = middle([a - b for a, b in zip(series[name], series["bare"], strict=True)])
-        table.append(Row(what, excess, bar, "s", statistics.median(series[name]), bare, rival, spread))
+        excess, spread = times.excess(name, "bare")
+        table.append(Row(what, excess, bar, "s", times.median(name), times.median("bare"), rival, spread))
     return table
 
 

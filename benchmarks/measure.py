@@ -1,7 +1,7 @@
 """How times are taken: competitors in turn (A B A B ...), ratios within each turn, processes started afresh.
 
-Inside a process it is processor time that counts, so that a busy machine, which puts a thread aside now and then, does
-not punish whoever runs longer at a time. Whole processes are timed by the clock on the wall.
+It is processor time that counts, so that a busy machine, which puts a thread aside now and then, does not punish
+whoever runs longer at a time. On an idle machine it is the time on the clock: nothing here waits.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import operator
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -119,20 +120,26 @@ def best_of(function: Callable[[], Any], repeats: int) -> tuple[float, Any]:
 
 
 def process(arguments: Sequence[str | Path], folder: Path) -> tuple[float, str]:
-    """(wall time, standard output) of a fresh process in `folder`; an error in it is an error here."""
-    start = time.perf_counter()
+    """(processor time, standard output) of a fresh process in `folder`; an error in it is an error here."""
+    start = _children()
     done = subprocess.run(
         [str(a) for a in arguments], cwd=folder, env=_environment(), capture_output=True, text=True, check=False
     )
-    elapsed = time.perf_counter() - start
+    elapsed = _children() - start
     if done.returncode:
         raise RuntimeError(f"{arguments[0]} failed: {done.stderr.strip()[-2000:]}")
     return elapsed, done.stdout
 
 
 def python(code: str, folder: Path, *arguments: str | Path) -> tuple[float, str]:
-    """(wall time, standard output) of `python -c code arguments` in a fresh process."""
+    """(processor time, standard output) of `python -c code arguments` in a fresh process."""
     return process([sys.executable, "-c", code, *arguments], folder)
+
+
+def _children() -> float:
+    """Seconds that finished processes started from here have used, their own and the system's for them."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _environment() -> dict[str, str]:
