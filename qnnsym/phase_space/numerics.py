@@ -163,6 +163,12 @@ class _Problem:
                 "far. Separate H by a canonical transformation, or use moyal_equation for the table of terms."
             )
         parameters = {s: _number(values.get(s, default), f"The parameter {s}") for s, default in space.defaults.items()}
+        negative = [s for s, value in parameters.items() if value < 0]
+        if negative:
+            raise InputError(
+                f"The parameter {negative[0]} is declared positive and was given {parameters[negative[0]]:g}; write "
+                "the sign in the Hamiltonian."
+            )
         return cls(equation, space, number, parameters)
 
     @property
@@ -433,4 +439,12 @@ def _weyl_values(symbol: Any, name: str, problem: _Problem, grid: tuple[np.ndarr
         raise InputError(f"The observable {name} = {expression} holds operators; apply weyl_symbol(A, space) first.")
     x, p = grid
     array = numeric(expression, problem.space.variables, problem.numbers)(x[:, None], p[None, :])
-    return finite_array(array, (x.size, p.size), f"The observable {name} on the grid")
+    bad = np.argwhere(~np.isfinite(array))
+    if bad.size:
+        what = "H" if name == "energy" else f"The observable {name}"
+        i, j = bad[0]
+        raise InputError(
+            f"{what} = {expression} is not finite on the grid, at (x, p) = ({x[i]:.6g}, {p[j]:.6g}): it is singular "
+            "or overflows. Give a grid without such points, or an expression that is finite there."
+        )
+    return array

@@ -53,7 +53,8 @@ def changed(model: Model, assignments: Mapping[str, str]) -> Model:
                     f"{name} is no parameter of {model.name}.{expressions.near_miss(name, known)} It has "
                     f"{', '.join(known)}; a new symbol comes with its own H, --set \"H=...\" --set {name}=... ."
                 )
-            space.parameters(**{name: number})
+        # Refuses what contradicts the assumption that H was simplified under.
+        space.parameters(**{name: number})
         values[name] = number
     names = {s.name: s for s in (*space.variables, space.hbar, *space.defaults)}
     changes: dict[str, Any] = {"space": space, "values": values, "overrides": dict(assignments)}
