@@ -10,9 +10,10 @@ from dataclasses import replace
 
 import sympy as sp
 
+from qnnsym.codegen import elementary
 from qnnsym.codegen.loops import Accumulate, Assign, Function, Let, Loop, Row
-from qnnsym.codegen.lower import walk
-from qnnsym.codegen.printing import MPMATH, NUMBA, NUMPY, Printer
+from qnnsym.codegen.lower import BLOCK, Blocked, walk
+from qnnsym.codegen.printing import MPMATH, NUMBA, NUMBA_NEAR, NUMPY, Printer
 
 SIGNATURE = "void(float64, float64[::1], float64[::1], float64[::1], int64[::1], float64[::1], float64[::1])"
 # Buffers are named apart from any array of a model: a network has a y of its own.
@@ -20,20 +21,20 @@ ARGUMENTS = "t, state, ext, par, dims, work, rates"
 # No nnan/ninf: non-finite values must survive to be reported; nsz is safe for sums of products.
 FASTMATH = '{"contract", "reassoc", "nsz"}'
 
-# Bodies of functions that the math module lacks; compiled strictly, so that inf and NaN behave.
-HELPERS = {
-    "logistic": "    e = math.exp(-abs(u))\n    return (1.0 if u >= 0.0 else e) / (1.0 + e) if u == u else u\n",
-    "softplus": "    return max(u, 0.0) + math.log1p(math.exp(-abs(u))) if u == u else u\n",
-    "relu": "    return u if u > 0.0 or u != u else 0.0\n",
-    "step": "    return 1.0 if u > 0.0 else (0.0 if u == u else u)\n",
-    # The value itself. LLVM would move a division out of sight into the loop, x*(1/a) becoming x/a for every entry.
-    "held": "    return u if u == u else u + u\n",
-}
+# The value itself, not inlined as it stands: LLVM would move a division out of sight into the loop, x*(1/a) becoming
+# x/a for every entry.
+HELD = """\
+@njit(float64(float64), cache=True, error_model='numpy')
+def held(u):
+    return u if u == u else u + u
+
+
+"""
 
 
 def emit_numba(functions: list[Function], header: str) -> str:
     """Source of a self-contained module with one compiled function per kernel."""
-    printer = Printer(NUMBA)
+    printer = Printer(NUMBA, products=True)
     bodies: list[str] = []
     seen: list[Function] = []
     for function in functions:
@@ -45,21 +46,18 @@ def emit_numba(functions: list[Function], header: str) -> str:
         else:
             bodies.append(f"{function.name} = {twin.name}\n")
     text = "\n\n".join(bodies)
-    helpers = "".join(
-        f"@njit(float64(float64), cache=True, error_model='numpy')\ndef {name}(u):\n{body}\n\n"
-        for name, body in HELPERS.items()
-        if f"{name}(" in text
-    )
+    helpers = (HELD if "held(" in text else "") + elementary.text(elementary.used(text))
+    names = "float64, njit" if helpers else "njit"
     imports = "import math\n\n" if "math." in text + helpers else ""
-    names = ["float64, njit"] if helpers else ["njit"]
-    return f'{header}\n{imports}from numba import {names[0]}\n\nSIGNATURE = "{SIGNATURE}"\n\n\n{helpers}{text}'
+    imports += "import numpy as np\n" if "np." in helpers else ""
+    return f'{header}\n{imports}from numba import {names}\n\nSIGNATURE = "{SIGNATURE}"\n\n\n{helpers}{text}'
 
 
 def _numba_function(function: Function, printer: Printer) -> str:
     lines = [
         f'@njit(SIGNATURE, cache=True, fastmath={FASTMATH}, error_model="numpy")',
         f"def {function.name}({ARGUMENTS}):",
-        *_preamble(function, printer, slices=True),
+        *_preamble(function, printer, slices=True, buffers=True),
         *(_held(line) for line in _numba_body(function.body, printer, 1)),
     ]
     return "\n".join(lines) + "\n"
@@ -72,9 +70,11 @@ def _held(line: str) -> str:
     return f"    {name} = held({value})" if equals and before_loops and "/" in value else line
 
 
-def _preamble(function: Function, printer: Printer, slices: bool) -> list[str]:
-    """Sizes, scalars and the views that the body uses."""
+def _preamble(function: Function, printer: Printer, slices: bool, buffers: bool = False) -> list[str]:
+    """Sizes, scalars and the views that the body uses; `buffers`: those of blocked row loops too."""
     used = _names_used(function)
+    if buffers:
+        used |= {name for node in function.body if isinstance(node, Blocked) for name in node.buffers}
     sizes = {s.name for v in function.views for s in _free(v)} | {s.name for s in _loop_symbols(function)}
     lines = [f"    {s.name} = dims[{n}]" for n, s in enumerate(function.sizes) if s.name in sizes]
     lines += [f"    {s.name} = par[{n}]" for n, s in enumerate(function.scalars) if s.name in used]
@@ -125,9 +125,11 @@ def _row_bounds(row: Row, printer: Printer) -> tuple[str, str]:
 def _numba_body(nodes: tuple, printer: Printer, depth: int) -> list[str]:
     pad, lines = "    " * depth, []
     for node in nodes:
-        if isinstance(node, Loop):
-            lines.append(f"{pad}for {node.index} in range({printer.integer(node.extent)}):")
-            lines += _numba_body(node.body, printer, depth + 1)
+        if isinstance(node, Blocked) and printer.functions is NUMBA:
+            lines += _numba_rows(node, printer, depth)
+        elif isinstance(node, Loop):
+            header = f"for {node.index} in range({printer.integer(node.extent)}):"
+            lines += _numba_loop(header, node.body, printer, depth)
         elif isinstance(node, Row):
             low, high = _row_bounds(node, printer)
             lines.append(f"{pad}{node.name} = {node.view.name}[{low}:{high}]")
@@ -137,6 +139,61 @@ def _numba_body(nodes: tuple, printer: Printer, depth: int) -> list[str]:
             sign = "+=" if isinstance(node, Accumulate) else "="
             lines.append(f"{pad}{printer(node.target)} {sign} {printer(node.value)}")
     return lines
+
+
+def _numba_loop(header: str, body: tuple, printer: Printer, depth: int) -> list[str]:
+    """A loop; one that vectorises and contains sin or cos looks first whether their arguments are in range.
+
+    The C library's reduction of far arguments cannot stand in a packed loop, and a branch to it would unpack the loop.
+    """
+    pad = "    " * depth
+    arguments = () if any(isinstance(n, (Loop, Row)) for n in body) else _circular_arguments(body)
+    if printer.functions is not NUMBA or not arguments:
+        return [pad + header, *_numba_body(body, printer, depth + 1)]
+    near = Printer(NUMBA_NEAR, products=True)
+    needed = {str(s) for a in arguments for s in a.free_symbols}
+    lets: list[Let] = []
+    for let in (n for n in reversed(body) if isinstance(n, Let)):
+        if let.name in needed:
+            lets.insert(0, let)
+            needed |= {str(s) for s in let.value.free_symbols}
+    return [
+        f"{pad}far_sum = 0",
+        pad + header,
+        *_numba_body(tuple(lets), near, depth + 1),
+        *(f"{pad}    far_sum += abs({near(a)}) > {elementary.FAR!r}" for a in arguments),
+        f"{pad}if far_sum:",
+        f"{pad}    {header}",
+        *_numba_body(body, printer, depth + 2),
+        f"{pad}else:",
+        f"{pad}    {header}",
+        *_numba_body(body, near, depth + 2),
+    ]
+
+
+def _circular_arguments(body: tuple) -> tuple[sp.Expr, ...]:
+    """What sin and cos are taken of, each argument once, in the order of the nodes."""
+    found: dict[sp.Expr, None] = {}
+    for node in body:
+        calls = sorted(node.value.atoms(sp.sin, sp.cos), key=sp.default_sort_key)
+        found.update(dict.fromkeys(c.args[0] for c in calls))
+    return tuple(found)
+
+
+def _numba_rows(loop: Blocked, printer: Printer, depth: int) -> list[str]:
+    """A row loop by blocks: sums over each row, the activations of all rows packed, then the rows again."""
+    pad, inner = "    " * depth, "    " * (depth + 1)
+    extent, start = printer.integer(loop.extent), f"{loop.index}_row"
+    rows = f"for {loop.index} in range({start}, min({start} + {BLOCK}, {extent})):"
+    # Rounded up to whole vectors: the lanes beyond the last row are computed and not used.
+    packed = f"for {loop.index} in range((min({BLOCK}, {extent} - {start}) + 7) & -8):"
+    return [
+        f"{pad}for {start} in range(0, {extent}, {BLOCK}):",
+        *_numba_loop(rows, loop.before, printer, depth + 1),
+        *_numba_loop(packed, loop.packed, printer, depth + 1),
+        inner + rows,
+        *_numba_body(loop.after, printer, depth + 2),
+    ]
 
 
 # mpmath: the same loops over lists of mpf ------------------------------------------------------------------

@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 
 import sympy as sp
 
+from qnnsym.codegen.elementary import PACKED
 from qnnsym.codegen.loops import Accumulate, Assign, Function, Let, Loop, Row, View
 from qnnsym.equations.indexed import Array, EquationSet, IndexSet
 from qnnsym.equations.schedule import Definition, Nest, schedule
 
 BUFFERS = {"state": "state", "external": "ext", "parameter": "par"}
+# Rows whose activations are evaluated together: two vectors of eight, and their weights are still in the cache when the
+# rows are read again (all rows at once would read W from memory twice).
+BLOCK = 16
+
+
+@dataclass(frozen=True)
+class Blocked(Loop):
+    """A row loop whose activations wait for sums over the row; only the numba emitter takes it in parts.
+
+    A value that passes from one part to the next has a buffer of one block, named like the value with `_row` after it.
+    """
+
+    before: tuple = ()  # up to the sums, storing the arguments of the activations
+    packed: tuple = ()  # one assignment per activation, in place
+    after: tuple = ()  # the rest
+    buffers: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=64)
@@ -28,6 +46,7 @@ class _Lowering:
         self.equations = equations
         self.plan = schedule(equations)
         self.views: dict[str, View] = {}
+        self.buffers: list[str] = []
         self.sizes = dict.fromkeys(("state", "ext", "par", "work", "rates"), sp.S.Zero)
         self.sizes["par"] = sp.Integer(len(equations.scalars))
         for array in equations.arrays:
@@ -115,7 +134,12 @@ class _Lowering:
                 body.append(Accumulate(d.symbol, d.expression.xreplace(local)))
         body += self._inner(nest, sums, local)
         rows, body = self._rows(body, row)
-        return [*before, Loop(row, nest.home.extent, (*rows, *body))]
+        loop = blocked(Loop(row, nest.home.extent, (*rows, *body)), len(self.buffers))
+        for name in loop.buffers if isinstance(loop, Blocked) else ():
+            self.views[name] = View(name, "work", self.sizes["work"], (sp.Integer(BLOCK),))
+            self.sizes["work"] += BLOCK
+            self.buffers.append(name)
+        return [*before, loop]
 
     def _value(self, d: Definition, local: dict):
         value = d.expression.xreplace(local)
@@ -216,6 +240,82 @@ def _mapped(node, entry):
     if isinstance(node, (Assign, Accumulate)):
         return type(node)(entry(node.target), entry(node.value))
     return Let(node.name, entry(node.value)) if isinstance(node, Let) else node
+
+
+def blocked(loop: Loop, number: int = 0) -> Loop:
+    """A row loop cut at its first activation, if that follows a sum over the row; the loop itself otherwise.
+
+    An activation that waits for its sum costs the row 20 ns, be it a call of the C library or the sixty instructions of
+    this package's own text; by blocks it costs 8 with everything, and no row is fetched from memory twice.
+
+    Arguments:
+        loop: the loop.
+        number: of the first activation that no statement has named yet; it is called f<number>.
+    """
+    rows = [n for n in loop.body if isinstance(n, Row)]
+    body = [n for n in loop.body if not isinstance(n, Row)]
+    cut = next((n for n, node in enumerate(body) if _activations(node)), 0)
+    if not any(isinstance(node, Loop) for node in body[:cut]):
+        return loop
+    # What the rest of the row computes first is not known when the arguments are stored.
+    later = {n.name for n in walk(body[cut:]) if isinstance(n, Let)}
+    for node in walk(body[cut:]):
+        if isinstance(node, (Assign, Accumulate)):
+            later.add(str(node.target.base.label if isinstance(node.target, sp.Indexed) else node.target))
+    calls: dict[sp.Expr, sp.Symbol] = {}
+    for node in body[cut:]:
+        for call in _activations(node):
+            if call not in calls and not _names(call) & later:
+                named = isinstance(node, Let) and node.value == call
+                calls[call] = sp.Symbol(node.name if named else f"f{number + len(calls)}", real=True)
+    if not calls:
+        return loop
+    after = [_mapped(node, lambda e: e.xreplace(calls)) for node in body[cut:]]
+    after = [node for node in after if not (isinstance(node, Let) and node.name == str(node.value))]
+    needed = {name for node in walk(after) for name in _names(*_expressions(node))}
+    passed = [sp.Symbol(n.name, real=True) for n in body[:cut] if isinstance(n, Let) and n.name in needed]
+    at = loop.index - sp.Symbol(f"{loop.index}_row", integer=True)
+
+    def buffer(symbol: sp.Symbol, index: sp.Expr) -> sp.Expr:
+        return sp.IndexedBase(sp.Symbol(f"{symbol.name}_row", real=True))[index]
+
+    before = [*body[:cut], *(Assign(buffer(f, at), call.args[0]) for call, f in calls.items())]
+    before += [Assign(buffer(s, at), s) for s in passed]
+    packed = [Assign(buffer(f, loop.index), call.func(buffer(f, loop.index))) for call, f in calls.items()]
+    after = [*(Let(s.name, buffer(s, at)) for s in (*calls.values(), *passed)), *after]
+
+    def with_rows(nodes: list) -> tuple:
+        named = {name for node in walk(nodes) for name in _names(*_expressions(node))}
+        return (*(r for r in rows if r.name in named), *nodes)
+
+    buffers = tuple(f"{s.name}_row" for s in (*calls.values(), *passed))
+    return Blocked(loop.index, loop.extent, loop.body, with_rows(before), tuple(packed), with_rows(after), buffers)
+
+
+def _activations(node) -> list[sp.Expr]:
+    """Outermost calls, in a statement of a row, of functions that vectorise."""
+    if isinstance(node, Loop):
+        return []
+    found: list[sp.Expr] = []
+
+    def visit(part: sp.Expr) -> None:
+        if type(part).__name__ in PACKED:
+            found.append(part)
+        else:
+            for a in sorted(part.args, key=sp.default_sort_key):
+                visit(a)
+
+    visit(node.value)
+    return found
+
+
+def _expressions(node) -> tuple[sp.Expr, ...]:
+    return tuple(e for e in (getattr(node, "value", None), getattr(node, "target", None)) if e is not None)
+
+
+def _names(*expressions: sp.Expr) -> set[str]:
+    """Scalars and arrays that expressions mention."""
+    return {s.name for e in expressions for s in e.free_symbols if isinstance(s, sp.Symbol)}
 
 
 def walk(nodes: Iterable) -> Iterable:
