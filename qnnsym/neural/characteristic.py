@@ -104,7 +104,7 @@ class CharacteristicEquations:
             times: array, or (start, stop, number); descending times integrate backwards.
             y0, costate0: arrays (N,).  weights, momenta: arrays (N, l + 1 + N), momenta of static weights zero.
             inputs: array (l,) or function of t.
-            rtol: relative tolerance; atol, method, step and max_steps are passed on.
+            rtol: relative tolerance; atol, method, step, max_steps and events (see `Event`) are passed on.
 
         Returns:
             Solution; states (times, y | costate | W row-major | M row-major).

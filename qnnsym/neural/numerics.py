@@ -203,13 +203,14 @@ def compiled(eqs, tangent: bool = False, inputs: Any = None, values: Any = None,
 
 
 def _problem(data: Data, kernels: Kernels, name: str, state: np.ndarray, times: Any, **options: Any) -> Problem:
+    """The problem of one kernel; that of the rates has the other kernel for its Jacobian."""
     from qnnsym.workspace import Workspace
 
     times = as_times(times)
     table = data.table(times[0], times[-1])
     return Problem(
         kernels[name], state, times, par=data.par, dims=data.dims, work_size=data.work_size, table=table,
-        cache_dir=Workspace.find().cache, **options,
+        tangent=kernels["rhs_jvp"] if name == "rhs" else None, cache_dir=Workspace.find().cache, **options,
     )  # fmt: skip
 
 
@@ -225,13 +226,15 @@ def integrate(eqs, state, times, *, rtol=1e-10, atol=1e-12, inputs=None, values=
 
 
 def solve(
-    eqs, times, y0, costate0, weights, momenta, inputs=None, *, values=None, kernels=None, provenance=None, **options
+    eqs, times, y0, costate0, weights, momenta, inputs=None, *, values=None, kernels=None, provenance=None, events=(),
+    **options,
 ) -> Solution:
     """Integrate from initial data; see `CharacteristicEquations.solve`."""
     data = Data(eqs, values, inputs)
     state = data.pack(y0, costate0, weights, momenta)
     problem = _problem(
-        data, kernels or kernels_of(eqs), "rhs", state, times, names=component_names(data), provenance=provenance
+        data, kernels or kernels_of(eqs), "rhs", state, times, names=component_names(data), provenance=provenance,
+        events=events,
     )
     solution = problem.solve(**options)
     if eqs.hamiltonian.autonomous and not callable(inputs):

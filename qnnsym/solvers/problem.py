@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -12,13 +13,17 @@ from typing import Any
 import numpy as np
 
 from qnnsym.errors import InputError, SolverError
+from qnnsym.solvers import stiff
 from qnnsym.solvers.cache import numba_cache
+from qnnsym.solvers.events import Crossings, Event, Watch
 from qnnsym.solvers.progress import Progress
 from qnnsym.solvers.solution import Solution, Status, as_times, finite_array
 from qnnsym.solvers.tableaus import METHODS, Tableau
 from qnnsym.solvers.tables import PiecewisePolynomial
 
 MAX_STEPS = 10_000_000
+# Methods that the compiled driver begins and another may finish.
+AUTO = {"auto": "dop853"}
 # Where the driver says which component is not finite: see `stepping`, whose import would compile it.
 CULPRIT = 9
 # Position of the outputs among the arguments of `stepping.advance`.
@@ -30,7 +35,11 @@ BREATH = 0.05
 @cache
 def driver(cache_dir: Path | None) -> Any:
     """The compiled driver's module, from numba's cache in this folder."""
-    with numba_cache(cache_dir):
+    from numba.core.errors import NumbaExperimentalFeatureWarning
+
+    with numba_cache(cache_dir), warnings.catch_warnings():
+        # Kernels are first-class functions on purpose: see the top of `stepping`.
+        warnings.simplefilter("ignore", NumbaExperimentalFeatureWarning)
         return importlib.import_module("qnnsym.solvers.stepping")
 
 
@@ -75,6 +84,8 @@ class Problem:
         table: external signals; None where the kernel has none.
         breakpoints: times at which a step has to end (the right-hand side jumps).
         names: names of the state's components.  provenance: carried into the solution.
+        tangent: compiled kernel of (state, direction), for the Jacobian of implicit methods.
+        events: planes whose crossings are recorded, see `Event`.
         cache_dir: where the driver's machine code is kept.
 
     Raises:
@@ -94,6 +105,8 @@ class Problem:
         breakpoints: Sequence[float] = (),
         names: Sequence[str] = (),
         provenance: Mapping[str, Any] | None = None,
+        tangent: Any = None,
+        events: Sequence[Event] = (),
         cache_dir: Path | None = None,
     ) -> None:
         self.kernel = kernel  # of any kind that the compiled driver takes as a first-class function
@@ -109,11 +122,17 @@ class Problem:
         self.table = table or PiecewisePolynomial.constant(())
         self.breakpoints = tuple(breakpoints) + self.table.jumps
         self.names, self.provenance = tuple(names), dict(provenance or {})
+        self.tangent, self.events = tangent, tuple(events)
         self.cache_dir = cache_dir
+
+    @property
+    def driver(self) -> Any:
+        """The compiled driver's module."""
+        return driver(self.cache_dir)
 
     def solve(
         self,
-        method: str = "dop853",
+        method: str = "auto",
         rtol: float = 1e-10,
         atol: float = 1e-12,
         step: float | None = None,
@@ -123,38 +142,75 @@ class Problem:
         """Integrate and return the states at the output times.
 
         Arguments:
-            method: "dop853" (adaptive, order 8, dense output) or "rk4" (fixed step).
-            rtol, atol: tolerances of the adaptive method, per component.
+            method: "dop853" (adaptive, order 8, dense output), "rk4" (fixed step), "radau", "bdf" or "lsoda" (SciPy's
+                implicit methods with the generated Jacobian), or "auto": dop853, and from where 15 of its steps are
+                limited by stability (without 6 in a row that are not) radau, up to 500 unknowns.
+            rtol, atol: tolerances of the adaptive methods, per component.
             step: largest step of rk4 (needed there); first step of dop853.
             max_steps: accepted and rejected steps after which the run ends.
             progress: show a bar; None: on a terminal, after a second.
 
+        Returns:
+            Solution; one that ended early says so in its status and warnings, and keeps what was reached.
+
         Raises:
-            InputError: for an unknown method, tolerances that are not positive, or a missing step.
+            InputError: for an unknown method, tolerances that are not positive, a missing step, or events with a method
+                that has no dense output to find them.
+
+        Source: E. Hairer, G. Wanner, Solving Ordinary Differential Equations II (1996), section IV.2, for the test of
+            stiffness.
         """
-        run = Run(self, method, rtol, atol, step, self.times)
         began = time.perf_counter()
+        notes: list[str] = []
         with Progress(f"solving {self.provenance.get('model', '')}".strip(), progress) as bar:
-            status = run.drive(max_steps, bar)
-        seconds = time.perf_counter() - began
-        reached = int(run.counts[5])
+            if method in stiff.METHODS:
+                run: Any = self._implicit(method, rtol, atol)
+                status = run.drive(max_steps, bar)
+            else:
+                run = Run(self, method, rtol, atol, step, self.times)
+                status = run.drive(max_steps, bar)
+            if status is Status.STIFF:
+                successor = self._implicit(stiff.SUCCESSOR, rtol, atol, run)
+                notes.append(
+                    f"From t = {successor.t:.6g} on the steps of dop853 were limited by stability, not accuracy; "
+                    f"{stiff.SUCCESSOR} took over."
+                )
+                status = successor.drive(max_steps, bar)
+                successor.steps, successor.evaluations = (
+                    successor.steps + run.steps, successor.evaluations + run.evaluations
+                )  # fmt: skip
+                run = successor
         statistics = {
-            "steps": float(run.counts[1]),
-            "rejected": float(run.counts[2]),
-            "evaluations": float(run.counts[3]),
-            "seconds": seconds,
+            "steps": float(run.steps),
+            "rejected": float(run.rejected),
+            "evaluations": float(run.evaluations),
+            "seconds": time.perf_counter() - began,
         }
         diagnostics = {"table_error": self.table.error} if self.table.error else {}
-        warnings = [] if status is Status.SUCCESS else [f"Reached t = {run.scalars[0]:.6g}. {run.reason(status)}"]
+        if status not in (Status.SUCCESS, Status.EVENT):
+            notes.insert(0, f"Reached t = {run.t:.6g}. {run.reason(status)}")
         return Solution(
-            self.times[:reached], run.outputs[:reached], status, statistics, diagnostics, warnings, self.provenance,
-            names=self.names,
+            self.times[: run.position], run.outputs[: run.position], status, statistics, diagnostics, notes,
+            self.provenance, names=self.names, crossings=run.crossings(),
         )  # fmt: skip
+
+    def _implicit(self, method: str, rtol: float, atol: float, before: Run | None = None) -> stiff.ImplicitRun:
+        _check_tolerances(rtol, atol)
+        stiff.check_size(method, self.state.size)
+        if self.events:
+            raise InputError(f"Events are found by dop853 only, and the method is {method}; leave one of them out.")
+        if before is None:
+            outputs = np.empty((self.times.size, self.state.size))
+            outputs[0] = self.state
+            return stiff.ImplicitRun(self, method, rtol, atol, self.times, outputs, 1, self.times[0], self.state)
+        return stiff.ImplicitRun(
+            self, method, rtol, atol, self.times, before.outputs, before.position, before.t, before.y
+        )
 
     def integrate(
         self, method: str = "dop853", rtol: float = 1e-10, atol: float = 1e-12, step: float | None = None
     ) -> np.ndarray:
-        """The state at the last time by the compiled driver alone, without outputs on the way.
+        """The state at the last time by the compiled driver alone (dop853 or rk4), without outputs on the way.
 
         Raises:
             InputError: as for `solve`. SolverError: when the last time cannot be reached.
@@ -170,17 +226,19 @@ class Run:
     """The arrays of one integration, so that it can be left and taken up again."""
 
     def __init__(self, problem: Problem, method: str, rtol: float, atol: float, step: Any, times: np.ndarray) -> None:
-        if method not in METHODS:
-            raise InputError(f"The method {method!r} is not known; use one of {', '.join(METHODS)}.")
-        tableau: Tableau = METHODS[method]
-        for name, value in (("rtol", rtol), ("atol", atol)):
-            if not (np.isfinite(value) and value > 0):
-                raise InputError(f"{name} is {value!r}; give a positive number.")
+        name = AUTO.get(method, method)
+        if name not in METHODS:
+            known = ", ".join((*AUTO, *METHODS, *stiff.METHODS))
+            raise InputError(f"The method {method!r} is not known; use one of {known}.")
+        tableau: Tableau = METHODS[name]
+        _check_tolerances(rtol, atol)
         if step is not None and not (np.isfinite(step) and step > 0):
             raise InputError(f"The step is {step!r}; give a positive number.")
         if not tableau.adaptive and step is None:
             raise InputError(f"The method {method} has a fixed step; give step=... .")
-        self.compiled = driver(problem.cache_dir)
+        if problem.events and not tableau.adaptive:
+            raise InputError(f"Events need the dense output of dop853, and the method is {method}; use dop853.")
+        self.compiled = problem.driver
         self.names = problem.names
         self.y = problem.state.copy()
         n, total = self.y.size, len(tableau.c)
@@ -188,19 +246,22 @@ class Run:
         self.outputs = np.empty((times.size, n))
         self.outputs[0] = self.y
         self.scalars = np.array([times[0], step or 0.0 if tableau.adaptive else 0.0])
-        self.counts = np.zeros(10, np.int64)
+        self.counts = np.zeros(self.compiled.COUNTS, np.int64)
         self.counts[5] = 1
         stops, recorded = _stops(times, problem.breakpoints, everywhere=not tableau.adaptive)
         # Without outputs between the stops nothing is interpolated, and the memory for it is not taken.
-        between = tableau.adaptive and times.size - 1 > np.count_nonzero(recorded >= 0)
+        between = tableau.adaptive and (times.size - 1 > np.count_nonzero(recorded >= 0) or bool(problem.events))
         slopes = total if between else tableau.stages + tableau.adaptive
+        self.watch = Watch(problem.events, problem.names, self.y)
+        limit = tableau.stability if method in AUTO and n <= stiff.LARGEST and not problem.events else 0.0
         self._arguments = (
             _first_class(problem.kernel, self.compiled.KERNEL.signature), self.y,
             np.empty((slopes, n)), np.empty(n), np.empty((2 * tableau.adaptive, n)),
             np.empty((self.compiled.DENSE_VECTORS * between, n)),
             problem.table.breaks, problem.table.pieces, np.zeros(problem.table.channels), problem.par, problem.dims,
             np.zeros(problem.work_size), stops, recorded, self.times, self.outputs,
-            *_combinations(method), np.array(tableau.c), tableau.stages, total, rtol, atol, step or 0.0,
+            *_combinations(name), np.array(tableau.c), tableau.stages, total, *self.watch.arrays,
+            rtol, atol, step or 0.0, limit,
         )  # fmt: skip
 
     def march(
@@ -212,6 +273,35 @@ class Run:
         self.compiled.march(
             states, outputs, statuses, reached, tallies, first, beyond, *before, *after, max_steps
         )
+
+    @property
+    def t(self) -> float:
+        """The time reached."""
+        return float(self.scalars[0])
+
+    @property
+    def position(self) -> int:
+        """Number of outputs reached."""
+        return int(self.counts[5])
+
+    @property
+    def steps(self) -> int:
+        """Accepted steps."""
+        return int(self.counts[1])
+
+    @property
+    def rejected(self) -> int:
+        """Rejected steps."""
+        return int(self.counts[2])
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations of the right-hand side."""
+        return int(self.counts[3])
+
+    def crossings(self) -> tuple[Crossings, ...]:
+        """What the events recorded."""
+        return self.watch.crossings()
 
     def reason(self, status: Status) -> str:
         """Why the run ended, with the component that is not finite."""
@@ -225,20 +315,36 @@ class Run:
         """Advance until the last stop, a failure, or the user's interruption."""
         budget = max_steps if bar is None else 64
         start, stop = self.times[0], self.times[-1]
+        compiled, hits = self.compiled, self.compiled.HITS
+        endings = {
+            compiled.DONE: Status.SUCCESS, compiled.STEP_TOO_SMALL: Status.STEP_TOO_SMALL,
+            compiled.NON_FINITE: Status.NON_FINITE, compiled.STIFF: Status.STIFF, compiled.EVENT: Status.EVENT,
+        }  # fmt: skip
         try:
             while True:
-                taken = int(self.counts[1] + self.counts[2])
+                taken = self.steps + self.rejected
                 if taken >= max_steps:
                     return Status.MAX_STEPS
                 began = time.perf_counter()
-                self.compiled.advance(*self._arguments, min(budget, max_steps - taken), self.scalars, self.counts)
-                if self.counts[0]:
-                    return (Status.SUCCESS, Status.STEP_TOO_SMALL, Status.NON_FINITE)[int(self.counts[0]) - 1]
+                compiled.advance(*self._arguments, min(budget, max_steps - taken), self.scalars, self.counts)
+                if self.counts[hits]:
+                    self.watch.take(int(self.counts[hits]))
+                    self.counts[hits] = 0
+                if self.counts[0] == compiled.FULL:
+                    self.counts[0] = 0
+                elif self.counts[0]:
+                    return endings[int(self.counts[0])]
                 if bar is not None:
                     bar.update((self.scalars[0] - start) / (stop - start))
                     budget = budget * 2 if time.perf_counter() - began < BREATH else max(1, budget // 2)
         except KeyboardInterrupt:
             return Status.INTERRUPTED
+
+
+def _check_tolerances(rtol: float, atol: float) -> None:
+    for name, value in (("rtol", rtol), ("atol", atol)):
+        if not (np.isfinite(value) and value > 0):
+            raise InputError(f"{name} is {value!r}; give a positive number.")
 
 
 def _stops(times: np.ndarray, breakpoints: Sequence[float], everywhere: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -21,6 +21,8 @@ class Status(Enum):
     MAX_STEPS = "The largest number of steps was used up; raise max_steps, or loosen the tolerance."
     STEP_TOO_SMALL = "The step became too small to advance time; the solution may be singular, or rtol too tight."
     NON_FINITE = "The state became infinite or NaN; the solution may blow up, or a parameter lies outside its range."
+    STIFF = "The steps are limited by stability, not by accuracy; use method radau, bdf or lsoda."
+    EVENT = "A terminal event ended the integration."
     INTERRUPTED = "The run was interrupted; what was reached is kept, run again to finish."
 
 
@@ -39,6 +41,7 @@ class Solution:
         expect: {name: (n,) expectation values}.
         grid: the coordinate arrays of a state's axes, where it lives on a grid.
         names: names of the components of a flat state.
+        crossings: what each event recorded (times and states), in the order of the events.
     """
 
     times: np.ndarray
@@ -51,11 +54,12 @@ class Solution:
     expect: dict[str, np.ndarray] = field(default_factory=dict)
     grid: tuple[np.ndarray, ...] | None = None
     names: tuple[str, ...] = ()
+    crossings: tuple[Any, ...] = ()
 
     @property
     def success(self) -> bool:
-        """Whether the last time was reached."""
-        return self.status is Status.SUCCESS
+        """Whether the last time, or a terminal event, was reached."""
+        return self.status in (Status.SUCCESS, Status.EVENT)
 
     @property
     def final(self) -> np.ndarray:

@@ -6,19 +6,27 @@ goes on where it was. Importing this module compiles it or loads it from numba's
 
     scalars   t, step of the next attempt
     counts    status, accepted, rejected, evaluations, next stop, next output, first slope known, fixed steps left,
-              last attempt rejected, index of a component that is not finite
+              last attempt rejected, index of a component that is not finite, steps at the limit of stability,
+              steps below it since, crossings in `hits`
     rows, weights, filled
               the tableau, a linear combination of slopes in each row: those of the stages, of the dense output's extra
-              stages, then SOLUTION, ERROR5, ERROR3 and four of the dense output from `solution` on
+              stages, then SOLUTION, ERROR5, ERROR3, four of the dense output and STABILITY from `solution` on
+    planes, levels, senses, terminal, values, hits
+              events: planes[e] . y = levels[e], crossed upwards, downwards or both (senses 1, -1, 0); values[e] is the
+              difference at the last state; a line of hits is time, event and state of a crossing
 """
 
 import numpy as np
 from numba import njit, types
 
-RUNNING, DONE, STEP_TOO_SMALL, NON_FINITE = 0, 1, 2, 3
+RUNNING, DONE, STEP_TOO_SMALL, NON_FINITE, STIFF, EVENT, FULL = 0, 1, 2, 3, 4, 5, 6
 T, STEP = 0, 1
 STATUS, ACCEPTED, REJECTED, EVALUATIONS, STOP, OUTPUT, SLOPE, LEFT, RETRY, CULPRIT = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
-SOLUTION, ERROR5, ERROR3, DENSE = 0, 1, 2, 3
+LIMITED, FREE, HITS = 10, 11, 12
+COUNTS = 13
+SOLUTION, ERROR5, ERROR3, DENSE, STABILITY = 0, 1, 2, 3, 7
+# Hairer's test of stiffness: so many steps at the limit of stability, and so many below that acquit again.
+CONVICTED, ACQUITTED = 15, 6
 # Vectors that the dense output needs beside the slopes.
 DENSE_VECTORS = 6
 
@@ -156,12 +164,67 @@ def not_finite(state, slope):
 
 
 @njit(
+    types.float64(_matrix, _integer, _vector, _vector),
+    cache=True,
+    error_model="numpy",
+    fastmath={"contract", "reassoc"},
+)
+def height(planes, event, levels, state):
+    """planes[event] . state - levels[event]."""
+    total = 0.0
+    for i in range(state.size):
+        total += planes[event, i] * state[i]
+    return total - levels[event]
+
+
+@njit(
+    types.float64(_vector, _vector, _matrix, _matrix, _integer, _vector, _number, _number, _vector),
+    cache=True,
+    error_model="numpy",
+)
+def crossing(y, new, dense, planes, event, levels, before, behind, scratch):
+    """The share of a step at which an event's plane is crossed: regula falsi with halved weights (Illinois)."""
+    low, high, at_low, at_high, side = 0.0, 1.0, before, behind, 0
+    x = 1.0
+    for _ in range(100):
+        if high - low <= 4.0 * 2.2e-16 or at_high == 0.0:
+            return high
+        x = high - at_high * (high - low) / (at_high - at_low)
+        if not low < x < high:
+            x = 0.5 * (low + high)
+        interpolate(y, new, dense, x, scratch)
+        value = height(planes, event, levels, scratch)
+        if value == 0.0:
+            return x
+        if (value < 0.0) == (before < 0.0):
+            low, at_low = x, value
+            at_high = 0.5 * at_high if side == 1 else at_high
+            side = 1
+        else:
+            high, at_high = x, value
+            at_low = 0.5 * at_low if side == -1 else at_low
+            side = -1
+    return x
+
+
+@njit(types.boolean(_vector, _matrix, _integer, _number, _number), cache=True, error_model="numpy")
+def at_limit(spare, slopes, stages, limit, h):
+    """Whether |h times the stiff eigenvalue| exceeds the limit; `spare` is y at the end minus the last stage's."""
+    above, below = 0.0, 0.0
+    for i in range(spare.size):
+        above += (slopes[stages, i] - slopes[stages - 1, i]) ** 2
+        below += spare[i] ** 2
+    return below > 0.0 and h**2 * above > limit**2 * below
+
+
+@njit(
     types.void(
         KERNEL, _vector, _matrix, _vector, _matrix, _matrix,  # rhs, y, slopes, new, spare, dense
         _vector, _cube, _vector, _vector, _integers, _vector,  # breaks, pieces, ext, par, dims, work
         _vector, _integers, _vector, _matrix,  # stops, recorded, times, outputs
         _table, _matrix, _integers, _vector, _integer, _integer,  # rows, weights, filled, c, stages, solution
-        _number, _number, _number, _integer,  # rtol, atol, step, budget
+        _matrix, _vector, _integers, _integers, _vector, _matrix,  # planes, levels, senses, terminal, values, hits
+        _number, _number, _number, _number, _integer,  # rtol, atol, step, limit, budget
         _vector, _integers,  # scalars, counts
     ),
     cache=True,
@@ -170,17 +233,24 @@ def not_finite(state, slope):
 )  # fmt: skip
 def advance(
     rhs, y, slopes, new, spare, dense, breaks, pieces, ext, par, dims, work, stops, recorded, times, outputs,
-    rows, weights, filled, c, stages, solution, rtol, atol, step, budget, scalars, counts,
+    rows, weights, filled, c, stages, solution, planes, levels, senses, terminal, values, hits,
+    rtol, atol, step, limit, budget, scalars, counts,
 ):  # fmt: skip
     """Take at most `budget` steps towards the last stop; outputs between stops come from the dense output.
 
-    `stops` are times at which a step has to end; recorded[n] >= 0 is the output that is the state at stop n.
+    `stops` are times at which a step has to end; recorded[n] >= 0 is the output that is the state at stop n. Where a
+    limit of stability is given, steps that stay at it end with the status STIFF.
     """
+    events = levels.size
+    roots = np.empty(events)
     adaptive = filled[solution + ERROR5] > 0
     order = 8.0
     for _ in range(budget):
         if counts[STOP] == stops.size:
             counts[STATUS] = DONE
+            return
+        if events > hits.shape[0] - counts[HITS]:
+            counts[STATUS] = FULL
             return
         t, stop = scalars[T], stops[counts[STOP]]
         sign = 1.0 if stop >= t else -1.0
@@ -240,18 +310,59 @@ def advance(
             counts[RETRY] = 0
             # The stop, not the error, may have shortened this step: then the earlier length is kept.
             scalars[STEP] = max(scalars[STEP], h * growth) if last else h * growth
-            ready = False
+            ended, share = -1, 1.0
+            wanted = counts[OUTPUT] < times.size and (after - times[counts[OUTPUT]]) * sign > 0.0
+            for e in range(events):
+                value = height(planes, e, levels, new)
+                roots[e] = 2.0
+                rising = value > 0.0
+                if values[e] != 0.0 and rising != (values[e] > 0.0) and senses[e] * (1 if rising else -1) >= 0:
+                    roots[e] = 0.0
+                    wanted = True
+            if wanted:
+                for s in range(stages + 1, solution):
+                    combine(y, 1.0, slopes, rows, weights, filled, s, sign * h, spare[0])
+                    fill_external(breaks, pieces, t + c[s] * sign * h, middle, ext)
+                    rhs(t + c[s] * sign * h, spare[0], ext, par, dims, work, slopes[s])
+                counts[EVALUATIONS] += solution - stages - 1
+                interpolant(y, new, slopes, rows, weights, filled, solution, stages, sign * h, dense)
+            for e in range(events):
+                value = height(planes, e, levels, new)
+                if roots[e] == 0.0:
+                    roots[e] = crossing(y, new, dense, planes, e, levels, values[e], value, spare[1])
+                    if terminal[e] and roots[e] <= share:
+                        ended, share = e, roots[e]
+                values[e] = value
+            for _ in range(events):
+                # In the order in which they happen, up to the one that ends the run.
+                e = np.argmin(roots)
+                if roots[e] > share:
+                    break
+                interpolate(y, new, dense, roots[e], spare[1])
+                hits[counts[HITS], 0], hits[counts[HITS], 1] = t + roots[e] * sign * h, e
+                hits[counts[HITS], 2:] = spare[1]
+                counts[HITS] += 1
+                roots[e] = 2.0
+            if ended >= 0:
+                after, last = t + share * sign * h, False
             while counts[OUTPUT] < times.size and (after - times[counts[OUTPUT]]) * sign > 0.0:
-                if not ready:
-                    for s in range(stages + 1, solution):
-                        combine(y, 1.0, slopes, rows, weights, filled, s, sign * h, spare[0])
-                        fill_external(breaks, pieces, t + c[s] * sign * h, middle, ext)
-                        rhs(t + c[s] * sign * h, spare[0], ext, par, dims, work, slopes[s])
-                    counts[EVALUATIONS] += solution - stages - 1
-                    interpolant(y, new, slopes, rows, weights, filled, solution, stages, sign * h, dense)
-                    ready = True
                 interpolate(y, new, dense, (times[counts[OUTPUT]] - t) / (sign * h), outputs[counts[OUTPUT]])
                 counts[OUTPUT] += 1
+            if ended >= 0:
+                interpolate(y, new, dense, share, spare[1])
+                new[:] = spare[1]
+                counts[STATUS] = EVENT
+            elif limit > 0.0:
+                combine(y, 0.0, slopes, rows, weights, filled, solution + STABILITY, sign * h, spare[0])
+                if at_limit(spare[0], slopes, stages, limit, h):
+                    counts[LIMITED] += 1
+                    counts[FREE] = 0
+                    if counts[LIMITED] == CONVICTED:
+                        counts[STATUS] = STIFF
+                else:
+                    counts[FREE] += 1
+                    if counts[FREE] == ACQUITTED:
+                        counts[LIMITED] = 0
         else:
             culprit = not_finite(new, new)
             if culprit >= 0:
@@ -274,6 +385,9 @@ def advance(
             fill_external(breaks, pieces, after, stop, ext)
             rhs(after, y, ext, par, dims, work, slopes[0])
             counts[EVALUATIONS] += 1
+        if counts[STATUS]:
+            counts[SLOPE] = 0
+            break
     if counts[STOP] == stops.size:
         counts[STATUS] = DONE
 
@@ -285,7 +399,8 @@ def advance(
         _vector, _cube, _vector, _vector, _integers, _vector,
         _vector, _integers, _vector,
         _table, _matrix, _integers, _vector, _integer, _integer,
-        _number, _number, _number, _integer,
+        _matrix, _vector, _integers, _integers, _vector, _matrix,
+        _number, _number, _number, _number, _integer,
     ),
     cache=True,
     error_model="numpy",
@@ -294,14 +409,15 @@ def advance(
 def march(
     states, outputs, statuses, reached, tallies, first, beyond,
     rhs, y, slopes, new, spare, dense, breaks, pieces, ext, par, dims, work, stops, recorded, times,
-    rows, weights, filled, c, stages, solution, rtol, atol, step, max_steps,
+    rows, weights, filled, c, stages, solution, planes, levels, senses, terminal, values, hits,
+    rtol, atol, step, limit, max_steps,
 ):  # fmt: skip
     """Whole integrations of the trajectories first .. beyond - 1, one after the other, each as `advance` does it.
 
     states (trajectories, n), outputs (trajectories, times, n), statuses and reached (trajectories,), tallies
     (trajectories, 3): accepted and rejected steps and evaluations.
     """
-    scalars, counts = np.zeros(2), np.zeros(10, np.int64)
+    scalars, counts = np.zeros(2), np.zeros(COUNTS, np.int64)
     adaptive = filled[solution + ERROR5] > 0
     for trajectory in range(first, beyond):
         for i in range(y.size):
@@ -312,8 +428,8 @@ def march(
         scalars[T], scalars[STEP] = times[0], step if adaptive else 0.0
         advance(
             rhs, y, slopes, new, spare, dense, breaks, pieces, ext, par, dims, work, stops, recorded, times,
-            outputs[trajectory], rows, weights, filled, c, stages, solution, rtol, atol, step, max_steps, scalars,
-            counts,
+            outputs[trajectory], rows, weights, filled, c, stages, solution, planes, levels, senses, terminal, values,
+            hits, rtol, atol, step, limit, max_steps, scalars, counts,
         )  # fmt: skip
         statuses[trajectory], reached[trajectory] = counts[STATUS], scalars[T]
         for n in range(3):

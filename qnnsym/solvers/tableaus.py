@@ -26,6 +26,7 @@ class Tableau:
         b: weights.  c: nodes.
         error5, error3: weights of the embedded error estimates over the stages and the new slope; empty: fixed step.
         dense: rows of the dense output's coefficients over all stages; empty: none.
+        stability: where the region of stability ends on the negative real axis; 0 where it is not needed.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Tableau:
     error5: tuple[float, ...] = ()
     error3: tuple[float, ...] = ()
     dense: tuple[tuple[float, ...], ...] = ()
+    stability: float = 0.0
 
     @property
     def stages(self) -> int:
@@ -63,11 +65,12 @@ class Tableau:
     def combinations(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The same for the compiled driver: (rows, weights, filled), one linear combination of slopes in each line.
 
-        The lines are those of `a`, then the solution, the two error estimates and four of the dense output; each lists
-        the slopes that do occur, `filled` of them, and goes on with slope 0 and weight 0.
+        The lines are those of `a`, then the solution, the two error estimates, four of the dense output, and the
+        solution minus the last stage; each lists the slopes that do occur, `filled` of them, and goes on with slope 0
+        and weight 0.
         """
         a, b, _, error5, error3, dense = self.arrays()
-        lines = np.vstack([a, b, error5, error3, dense])
+        lines = np.vstack([a, b, error5, error3, dense, b - a[self.stages - 1]])
         rows = np.zeros((len(lines), lines.shape[1] + SPARE), np.int64)
         weights, filled = np.zeros(rows.shape), np.zeros(len(lines), np.int64)
         for n, line in enumerate(lines):
@@ -142,6 +145,6 @@ _D = (
         96.32455395918828, -39.17726167561544, -149.72683625798564,),
 )
 
-DOP853 = Tableau("dop853", 8, _A, _B, _C, _E5, _E3, _D)
+DOP853 = Tableau("dop853", 8, _A, _B, _C, _E5, _E3, _D, stability=6.1)
 
 METHODS = {tableau.name: tableau for tableau in (DOP853, RK4)}

@@ -42,7 +42,7 @@ def test_what_cannot_be_integrated_is_said(change, sentence):
 @pytest.mark.parametrize(
     "options, sentence",
     (
-        ({"method": "euler"}, "'euler' is not known; use one of dop853, rk4"),
+        ({"method": "euler"}, "'euler' is not known; use one of auto, dop853, rk4, radau"),
         ({"rtol": 0.0}, "rtol is 0.0"),
         ({"rtol": np.nan}, "rtol is nan"),
         ({"atol": -1e-9}, "atol is -1e-09"),
