@@ -19,25 +19,27 @@ def entry_symbol(name: str, indices: tuple[int, ...]) -> sp.Symbol:
 
 
 def unroll(expression: sp.Expr, sizes: Mapping[sp.Symbol, int], stacks: tuple[Stack, ...] = ()) -> sp.Expr:
-    """Replace sizes by numbers, sums by their terms and array entries by scalar symbols."""
-    expression = expression.subs(sizes)
+    """Replace sizes (and free indices given with them) by numbers, sums by their terms, entries by scalar symbols."""
     tables = {stack.base.label: _stack_entries(stack, sizes) for stack in stacks}
 
-    def walk(part: sp.Expr) -> sp.Expr:
+    def walk(part: sp.Expr, here: Mapping[sp.Symbol, sp.Expr]) -> sp.Expr:
+        if isinstance(part, sp.Symbol):
+            return here.get(part, part)
         if isinstance(part, sp.Sum):
-            (index, low, high), *rest = reversed(part.limits)
-            inner = sp.Sum(part.function, *reversed(rest)) if rest else part.function
-            return sp.Add(*(walk(inner.subs(index, n)) for n in range(int(low), int(high) + 1)))
+            *inner, (index, low, high) = part.limits
+            body = sp.Sum(part.function, *inner) if inner else part.function
+            span = range(int(walk(low, here)), int(walk(high, here)) + 1)
+            return sp.Add(*(walk(body, {**here, index: sp.Integer(n)}) for n in span))
         if isinstance(part, sp.Indexed):
-            indices = tuple(int(i) for i in part.indices)
+            indices = tuple(int(walk(i, here)) for i in part.indices)
             if part.base.label in tables:
                 return tables[part.base.label][indices[0]]
             return entry_symbol(str(part.base.label), indices)
         if not part.args:
             return part
-        return part.func(*(walk(a) for a in part.args))
+        return part.func(*(walk(a, here) for a in part.args))
 
-    return walk(expression)
+    return walk(expression, {symbol: sp.Integer(n) for symbol, n in sizes.items()})
 
 
 def _stack_entries(stack: Stack, sizes: Mapping[sp.Symbol, int]) -> list[sp.Expr]:
@@ -86,5 +88,5 @@ def unrolled_rates(equations: EquationSet, sizes: Mapping[sp.Symbol, int]) -> li
         for indices, _ in array_entries(array, sizes):
             at = dict(zip(equation.target.indices, indices, strict=True))
             irregular = extra.get((array.name, indices), sp.S.Zero)
-            rates.append(unroll(equation.rhs.subs(at), sizes, equations.stacks) + irregular)
+            rates.append(unroll(equation.rhs, {**sizes, **at}, equations.stacks) + irregular)
     return rates

@@ -101,9 +101,9 @@ def _structure(eqs: CharacteristicEquations, general: EquationSet) -> Iterable[S
     """What Hamilton's equations imply, shown for the equations as generated."""
     neurons, inputs = PROOF_SIZES[0]
     hamiltonian, fixed = eqs.hamiltonian, _mask_numbers(*PROOF_SIZES[0])
-    h = written_out(hamiltonian, neurons, inputs, eqs.kinetic).subs(fixed)
+    h = written_out(hamiltonian, neurons, inputs, eqs.kinetic).xreplace(fixed)
     states = [s for a in general.arrays if a.role == "state" for _, s in array_entries(a, _sizes(neurons, inputs))]
-    rates = [r.subs(fixed) for r in unrolled_rates(general, _sizes(neurons, inputs))]
+    rates = [r.xreplace(fixed) for r in unrolled_rates(general, _sizes(neurons, inputs))]
     yield Step(
         "Conservation of H",
         "Along the flow the change of H from the coordinates cancels that from the momenta.",
@@ -121,7 +121,7 @@ def _structure(eqs: CharacteristicEquations, general: EquationSet) -> Iterable[S
     )
     action = sp.Add(*(p * sp.diff(h, p) for p in states if p.name[0] in "DM")) - h
     kinetic = sp.Add(*(p * sp.diff(h, p) for p in states if p.name[0] == "M")) / 2
-    cost = h.subs({s: 0 for s in states if s.name[0] in "DM"})
+    cost = h.xreplace({s: sp.S.Zero for s in states if s.name[0] in "DM"})
     yield Step(
         "Action along a characteristic",
         "J changes by p H_p - H with one common index; the costates drop out because H is linear in them.",
@@ -167,10 +167,10 @@ def _tangent_obligation(eqs: CharacteristicEquations, neurons: int, inputs: int,
     remainder = sp.Add(
         *(
             # Unequal weights, so that errors in two components cannot cancel.
-            sp.sqrt(number + 2) * (proved_rate.subs(shift, simultaneous=True) - rate - small * product)
+            sp.sqrt(number + 2) * (proved_rate.xreplace(shift) - rate - small * product)
             for number, (proved_rate, rate, product) in enumerate(rows)
         )
-    ).subs(fixed)
+    ).xreplace(fixed)
     ranges = {s: (0.3, 1.7) for s in remainder.free_symbols - {small}}
     return VanishingOrder(plain(remainder), small, 2, ranges, exact=False)
 
