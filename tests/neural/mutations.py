@@ -140,8 +140,10 @@ def wrong_sets(equations: EquationSet, every: int = 1) -> Iterator[Wrong]:
                 yield Wrong(f"{equation.target}: {what}", equations.changed(**{kind: others}))
     for n, entry in enumerate(equations.entries):
         others = equations.entries[:n] + equations.entries[n + 1 :]
-        yield Wrong(f"{entry.target}: force forgotten", equations.changed(entries=others))
-        yield Wrong(f"{entry.target}: force twice", equations.changed(entries=(*equations.entries, entry)))
+        for what, entries in (("forgotten", others), ("twice", (*equations.entries, entry))):
+            count += 1
+            if count % every == 0:
+                yield Wrong(f"{entry.target}: force {what}", equations.changed(entries=entries))
 
 
 def _all_slips(equation: Equation, equations: EquationSet, scope: tuple) -> Iterator[tuple[str, Equation]]:
