@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import difflib
 import hashlib
+import inspect
 import json
 import linecache
 import os
@@ -188,7 +189,7 @@ class Workspace:
                 f"{entry.path} defines the model {model.name!r}; give it the name of its file, {entry.name!r}, "
                 "or rename the file."
             )
-        return model
+        return model if model.description else model.changed(description=inspect.cleandoc(module.__doc__ or ""))
 
     # Where things go ---------------------------------------------------------------------------------------
 

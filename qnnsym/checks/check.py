@@ -103,10 +103,13 @@ def run_checks(specifications: Iterable[Specification], context: Context) -> lis
         if reason is not None:
             rows.append(Check.not_applicable(specification.name, "", reason))
             continue
+        known = len(context.figures)
         try:
             rows += specification.run(context)
         except (ObligationFailed, SolverError) as error:
             rows.append(Check(specification.name, "the check itself", "", "", None, FAIL, "", str(error)))
+        for figure in context.figures[known:]:
+            figure.setdefault("check", specification.name)
     return rows
 
 

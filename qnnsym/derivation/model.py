@@ -39,6 +39,8 @@ class Model:
         checks: specifications of the limits and invariants that must hold.
         references: where the model comes from.
         options: solver options handed to the room (tolerance, method, grid, ...).
+        description: what it shows, its first line a title; a derivation file's docstring where it is empty.
+        overrides: {name: text} by which it differs from its derivation file.
 
     Raises:
         InputError: for a name that cannot name a folder, or a model without Hamiltonian.

@@ -180,5 +180,9 @@ class VanishingOrder:
                 powers.append(float(mpmath.log10(big / small)) if big and small else float("inf" if big else "-inf"))
         low, high = min(powers), max(powers)
         holds = low > self.order - 0.01 and (not self.exact or high < self.order + 0.01)
-        found = f"the power {low:.4g}" if low == high else f"powers from {low:.4g} to {high:.4g}"
+        if low == float("inf"):
+            found = "identically zero"
+        else:
+            least, most = f"{low:.4g}", f"{high:.4g}"
+            found = f"the power {least}" if least == most else f"powers from {least} to {most}"
         return Proof(holds, method, f"{found} at {self.points} random points (claimed {self.order})")

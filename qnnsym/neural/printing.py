@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import sympy as sp
 from sympy.printing.latex import LatexPrinter
-from sympy.printing.precedence import PRECEDENCE
 
 from qnnsym.equations.calculus import canonical, peel
 from qnnsym.neural.hamiltonian import COLUMNS, MASK, NEURONS, NeuralHamiltonian, W, Z
@@ -71,7 +70,7 @@ def _abbreviated(expression: sp.Expr) -> sp.Expr:
 
 
 class _IndexPrinter(LatexPrinter):
-    """SymPy's printer with one sign of summation per index, factors before sums, and differences that start with a plus."""
+    """SymPy's printer with one sign of summation per index, factors before sums, and no difference led by a minus."""
 
     def _print_Add(self, expr: sp.Add, order: str | None = None) -> str:
         terms = sorted(self._as_ordered_terms(expr, order=order), key=lambda t: t.could_extract_minus_sign())
@@ -84,7 +83,8 @@ class _IndexPrinter(LatexPrinter):
         before = sp.Mul(*(a for a in expr.args if not isinstance(a, sp.Sum)))
         sign = "- " if before.could_extract_minus_sign() else ""
         before = -before if sign else before
-        factor = "" if before == 1 else self.parenthesize(before, PRECEDENCE["Mul"]) + " "
+        text = self._print(before)
+        factor = "" if before == 1 else (rf"\left({text}\right) " if before.is_Add else text + " ")
         return sign + factor + " ".join(self._print(s) for s in sums)
 
     def _print_Sum(self, expr: sp.Sum) -> str:

@@ -133,8 +133,8 @@ def _split_steps(exact: MoyalEquation) -> Iterable[Step]:
         "Norm and reality",
         "The factors vanish where the conjugate variable does, which keeps the norm, and are odd in it, which keeps W "
         "real.",
-        r"K(p, 0) = 0,\quad V(x, 0) = 0",
-        r"K(p, -k) = -K(p, k),\quad V(x, -\theta) = -V(x, \theta)",
+        "",
+        r"K(p, 0) = 0,\quad V(x, 0) = 0,\quad K(p, -k) = -K(p, k),\quad V(x, -\theta) = -V(x, \theta)",
         SymbolicZero(
             [
                 e

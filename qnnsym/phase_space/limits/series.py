@@ -77,7 +77,7 @@ class truncated:
                 order_figure(
                     "truncation", self.hbars, {labels[n]: gaps[n] for n in cuts}, {labels[n]: n + 2.0 for n in cuts},
                     xlabel="hbar", ylabel="distance from the exact evolution",
-                    caption=f"Truncated against exact evolution at t = {self.time:g}, {note}.",
+                    caption=f"Truncated against exact evolution, {note}.",
                 )
             )  # fmt: skip
         return rows
