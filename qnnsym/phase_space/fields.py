@@ -36,18 +36,13 @@ def field_equations(equation: MoyalEquation, orders: tuple[int | None, ...] = OR
         the scalars are hbar and the space's declared parameters in order.
 
     Raises:
-        InputError: for more than one degree of freedom, for time in H, or when H is not T(p) + U(x).
+        InputError: for more than one degree of freedom, or when H is not T(p) + U(x).
     """
     space = equation.space
     if space.dimension != 1:
         raise InputError(
             f"{space!r} has {space.dimension} degrees of freedom; grid kernels are generated for one. Use the table of "
             "terms (`qnnsym derive`) for more."
-        )
-    if equation.hamiltonian.has(space.t):
-        raise InputError(
-            f"H = {equation.hamiltonian} depends on time; grid kernels are generated for autonomous Hamiltonians. "
-            "Remove t from H, or use the table of terms."
         )
     found: dict[str, EquationSet] = {}
     for order in orders:
@@ -64,7 +59,8 @@ def field_equations(equation: MoyalEquation, orders: tuple[int | None, ...] = OR
 def _field(name: str, value: sp.Expr, variables: tuple[sp.Symbol, ...], equation: MoyalEquation) -> EquationSet:
     space = equation.space
     taken = {"i", "j", "n_i", "n_j", "t", "field"}
-    rename: dict[sp.Symbol, sp.Symbol] = {}
+    # Time is an argument of every kernel.
+    rename: dict[sp.Symbol, sp.Symbol] = {space.t: sp.Symbol("t", real=True)}
     for symbol in (space.hbar, *space.defaults):
         rename[symbol] = sp.Symbol(identifier(symbol.name, taken), real=True)
         taken.add(rename[symbol].name)
@@ -79,7 +75,7 @@ def _field(name: str, value: sp.Expr, variables: tuple[sp.Symbol, ...], equation
     return EquationSet(
         name,
         tuple(axis.extent for axis in axes),
-        tuple(rename.values()),
+        tuple(rename[s] for s in (space.hbar, *space.defaults)),
         tuple(arrays),
         (),
         (output,),

@@ -156,8 +156,8 @@ def propose_grid(
     """
     (xs,), (ps,) = space.x, space.p
     numbers: dict[sp.Symbol, Any] = {**space.defaults, **(values or {}), space.hbar: hbar}
-    velocity = numeric(sp.diff(sp.sympify(kinetic), ps), (ps,), numbers)
-    slope = numeric(sp.diff(sp.sympify(potential), xs), (xs,), numbers)
+    velocity = numeric(sp.diff(sp.sympify(kinetic), ps), (ps, space.t), numbers)
+    slope = numeric(sp.diff(sp.sympify(potential), xs), (xs, space.t), numbers)
     pieces = [[float(numeric(entry, (), numbers)()) for entry in piece] for piece in state_extent]
     reach = math.sqrt(math.log(10 / tolerance))
     duration = float(times[-1] - times[0])
@@ -168,7 +168,7 @@ def propose_grid(
     chord = np.abs(second - first).max(axis=1, initial=0.0)
     sizes = points.shape[1], first.shape[1]
     start = np.concatenate([points, first, second], axis=1)
-    for now in _trajectories(start, velocity, slope, duration):
+    for now in _trajectories(start, velocity, slope, float(times[0]), duration):
         points, first, second = np.split(now, np.cumsum(sizes), axis=1)
         middle = points if tangent else np.concatenate([points, (first + second) / 2], axis=1)
         low, high = np.minimum(low, middle.min(axis=1)), np.maximum(high, middle.max(axis=1))
@@ -255,17 +255,18 @@ def _launch(
 
 
 def _trajectories(
-    start: np.ndarray, velocity: Callable[..., Any], slope: Callable[..., Any], duration: float
+    start: np.ndarray, velocity: Callable[..., Any], slope: Callable[..., Any], began: float, duration: float
 ) -> Iterator[np.ndarray]:
-    """Classical points (2, number) after each step of the integrator."""
+    """Classical points (2, number) after each step of the integrator, from the time `began` on."""
     from scipy.integrate import RK45
 
     number = start.shape[1]
     scale = np.ptp(start, axis=1)
     far = 1e3 * (np.abs(start).max(axis=1) + scale)
 
-    def rates(_: float, flat: np.ndarray) -> np.ndarray:
-        return np.concatenate([velocity(flat[number:]), -slope(flat[:number])])
+    def rates(t: float, flat: np.ndarray) -> np.ndarray:
+        now = np.float64(began + t)
+        return np.concatenate([velocity(flat[number:], now), -slope(flat[:number], now)])
 
     atol = 1e-6 * np.repeat(scale, number)
     with np.errstate(all="ignore"):

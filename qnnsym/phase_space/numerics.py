@@ -25,8 +25,9 @@ from qnnsym.phase_space.observables import Observable
 from qnnsym.phase_space.space import PhaseSpace
 from qnnsym.phase_space.states import CatMixture, FockState, GaussianState, Mixture, State, ThermalState
 from qnnsym.solvers.solution import Solution, Status, as_times, finite_array
-from qnnsym.solvers.split_operator import EDGES, Field, propagate_split
+from qnnsym.solvers.split_operator import EDGES, Driven, DrivenOperator, Field, propagate_split
 
+FlatField = Callable[[np.ndarray, np.ndarray, float], np.ndarray]
 # Options of the grid solver that a model may carry.
 OPTIONS = ("grid", "order", "method", "step", "tolerance", "workers", "store_states", "progress", "e_ops")
 # How often a proposed grid that W turns out to leave (tunnelling, filaments) is replaced by a larger one.
@@ -58,7 +59,7 @@ def evolve_wigner(
     """Evolve a Wigner function under H = T(p) + U(x), with all orders of hbar or up to one of them.
 
     Arguments:
-        H: Weyl symbol of the Hamiltonian, one degree of freedom, without explicit time.
+        H: Weyl symbol of the Hamiltonian, one degree of freedom; it may depend on space.t.
         W0: the state at the first time: a state object, an expression in x and p, or an array on the grid.
         times: output times, or (start, stop, number); descending times run backwards.
         hbar: number, in the units of x p.
@@ -77,7 +78,7 @@ def evolve_wigner(
     Returns:
         Solution: states (times, nx, np) with iint W dx dp = 1, grid (x, p), expect["norm"], ["purity"], ["energy"],
         ["negativity"] and those of e_ops, each (times,); diagnostics as `propagate_split` lists them, and
-        energy_drift, the largest |E(t) - E(0)|.
+        energy_drift, the largest |E(t) - E(0)| where H does not depend on time.
 
     Raises:
         InputError: for whatever of this cannot be used, saying what to give instead.
@@ -151,11 +152,6 @@ class _Problem:
                 f"{space!r} has {space.dimension} degrees of freedom; grids are built for one so far. Reduce the model "
                 "to one degree of freedom, or use moyal_equation for the table of terms."
             )
-        if hamiltonian.has(space.t):
-            raise InputError(
-                f"H = {hamiltonian} depends on time; only autonomous Hamiltonians are solved on the grid so far. "
-                "Remove t from H, or use moyal_equation for the table of terms."
-            )
         equation = moyal_equation(hamiltonian, space)
         if not equation.separable:
             raise InputError(
@@ -219,20 +215,22 @@ def _given(H: Any, space: PhaseSpace, values: Mapping[Any, Any] | None) -> tuple
 
 def _symbols(
     equation: MoyalEquation, order: int | None, parameters: Mapping[sp.Symbol, float], hbar: float
-) -> tuple[Field, Field]:
+) -> tuple[Field | Driven, Field | Driven]:
     """K(p, k) and V(x, theta) in NumPy text."""
     sets = field_equations(equation, (order,))
     functions = {name: numpy_function(lower(equations)) for name, equations in sets.items()}
     par = np.array([hbar, *parameters.values()])
 
-    def field(factor: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    def field(factor: str) -> FlatField:
         function = functions[field_name(factor, order)]
-        return lambda first, second: function(0.0, np.concatenate([first, second]), [], par, (first.size, second.size))
+        return lambda first, second, t: function(t, np.concatenate([first, second]), [], par, (first.size, second.size))
 
-    return _fields(field)
+    return _fields(field, equation)
 
 
-def _kernel_fields(name: str, kernels: Any, order: int | None, problem: _Problem) -> tuple[Field, Field]:
+def _kernel_fields(
+    name: str, kernels: Any, order: int | None, problem: _Problem
+) -> tuple[Field | Driven, Field | Driven]:
     """K(p, k) and V(x, theta) by compiled kernels."""
     missing = [n for n in (field_name(factor, order) for factor in ("kinetic", "potential")) if n not in kernels]
     if missing:
@@ -251,40 +249,45 @@ def _kernel_fields(name: str, kernels: Any, order: int | None, problem: _Problem
     ordered = [by_name.get(n, value) for n, value in zip(listed, problem.parameters.values(), strict=True)]
     par = np.array([problem.hbar, *ordered])
 
-    def field(factor: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    def field(factor: str) -> FlatField:
         kernel = kernels[field_name(factor, order)]
 
-        def run(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        def run(first: np.ndarray, second: np.ndarray, t: float) -> np.ndarray:
             rates = np.zeros(first.size * second.size)
             dims = np.array([first.size, second.size], np.int64)
             work = np.zeros(WORK * (first.size + second.size))
-            kernel(0.0, np.concatenate([first, second]), np.zeros(0), par, dims, work, rates)
+            kernel(t, np.concatenate([first, second]), np.zeros(0), par, dims, work, rates)
             return rates
 
         return run
 
-    return _fields(field)
+    return _fields(field, problem.equation)
 
 
-def _fields(field: Callable[[str], Callable[[np.ndarray, np.ndarray], np.ndarray]]) -> tuple[Field, Field]:
+def _fields(field: Callable[[str], FlatField], equation: MoyalEquation) -> tuple[Field | Driven, Field | Driven]:
     """Fields on flat axes as functions of broadcast arrays; the kinetic one is stored (k, p)."""
     on_kp, on_xtheta = field("kinetic"), field("potential")
 
-    def kinetic(p: np.ndarray, k: np.ndarray) -> np.ndarray:
-        return on_kp(k.ravel(), p.ravel()).reshape(k.size, p.size)
+    def kinetic(p: np.ndarray, k: np.ndarray, t: float = 0.0) -> np.ndarray:
+        return on_kp(k.ravel(), p.ravel(), t).reshape(k.size, p.size)
 
-    def potential(x: np.ndarray, theta: np.ndarray) -> np.ndarray:
-        return on_xtheta(x.ravel(), theta.ravel()).reshape(x.size, theta.size)
+    def potential(x: np.ndarray, theta: np.ndarray, t: float = 0.0) -> np.ndarray:
+        return on_xtheta(x.ravel(), theta.ravel(), t).reshape(x.size, theta.size)
 
-    return kinetic, potential
+    assert equation.kinetic is not None and equation.potential is not None
+    t = equation.space.t
+    return (
+        Driven(kinetic) if equation.kinetic.has(t) else kinetic,
+        Driven(potential) if equation.potential.has(t) else potential,
+    )
 
 
 def _evolve(
     problem: _Problem,
     W0: Any,
     times: Any,
-    kinetic: Field,
-    potential: Field,
+    kinetic: Field | Driven,
+    potential: Field | Driven,
     *,
     order: int | None,
     grid: tuple[Any, Any] | None = None,
@@ -308,7 +311,7 @@ def _evolve(
             _on_grid(W0, problem, axes), axes, times, kinetic, potential,
             hbar=problem.hbar,
             tolerance=tolerance,
-            e_ops={name: _weyl_values(op, name, problem, axes) for name, op in symbols.items()},
+            e_ops={name: _weyl_values(op, name, problem, axes, times[0]) for name, op in symbols.items()},
             label="evolving W",
             give_up=EDGE_SHARE * tolerance if may_enlarge else None,
             **options,
@@ -322,7 +325,8 @@ def _evolve(
             solution.expect[name] = solution.expect[op.name]
     energy, norm = solution.expect["energy"], solution.expect["norm"]
     solution.statistics["grids"] = float(ATTEMPTS + 1 - attempts_left)
-    solution.diagnostics["energy_drift"] = float(np.abs(energy - energy[0]).max())
+    if not problem.equation.hamiltonian.has(problem.space.t):
+        solution.diagnostics["energy_drift"] = float(np.abs(energy - energy[0]).max())
     if not abs(norm[0] - 1) <= max(tolerance, 1e-12):
         solution.warnings.append(
             f"The initial Wigner function has iint W dx dp = {norm[0]:.10g} on this grid, not 1: the state is not "
@@ -427,7 +431,10 @@ def _observed(e_ops: Any) -> dict[str, Any]:
     raise InputError(f"The observables are {e_ops!r}; give {{name: Weyl symbol}} or a list of symbols.")
 
 
-def _weyl_values(symbol: Any, name: str, problem: _Problem, grid: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+def _weyl_values(
+    symbol: Any, name: str, problem: _Problem, grid: tuple[np.ndarray, np.ndarray], start: float
+) -> np.ndarray | DrivenOperator:
+    """A Weyl symbol on the grid; one that depends on time as a function of it, tried at the first time."""
     try:
         expression = exact_decimals(sp.sympify(symbol, strict=True))
     except (sp.SympifyError, AttributeError):
@@ -438,7 +445,12 @@ def _weyl_values(symbol: Any, name: str, problem: _Problem, grid: tuple[np.ndarr
     if not expression.is_commutative:
         raise InputError(f"The observable {name} = {expression} holds operators; apply weyl_symbol(A, space) first.")
     x, p = grid
-    array = numeric(expression, problem.space.variables, problem.numbers)(x[:, None], p[None, :])
+    function = numeric(expression, (*problem.space.variables, problem.space.t), problem.numbers)
+
+    def values(t: float) -> np.ndarray:
+        return function(x[:, None], p[None, :], np.float64(t))
+
+    array = values(start)
     bad = np.argwhere(~np.isfinite(array))
     if bad.size:
         what = "H" if name == "energy" else f"The observable {name}"
@@ -447,4 +459,4 @@ def _weyl_values(symbol: Any, name: str, problem: _Problem, grid: tuple[np.ndarr
             f"{what} = {expression} is not finite on the grid, at (x, p) = ({x[i]:.6g}, {p[j]:.6g}): it is singular "
             "or overflows. Give a grid without such points, or an expression that is finite there."
         )
-    return array
+    return DrivenOperator(values) if expression.has(problem.space.t) else array

@@ -68,7 +68,7 @@ def derive(model: Model, order: int | None = None) -> Derivation:
         kinetic, potential = exact.split()
         derivation.latex["Kinetic factor"] = rf"\partial_t \hat W = -i K \hat W, \quad K = {sp.latex(kinetic)}"
         derivation.latex["Potential factor"] = rf"\partial_t \hat W = i V \hat W, \quad V = {sp.latex(potential)}"
-        if space.dimension == 1 and not hamiltonian.has(space.t) and not hamiltonian.atoms(AppliedUndef):
+        if space.dimension == 1 and not hamiltonian.atoms(AppliedUndef):
             derivation.equations = field_equations(exact)
     return derivation
 
@@ -143,7 +143,7 @@ def _split_steps(exact: MoyalEquation) -> Iterable[Step]:
             ]
         ),
     )
-    if space.dimension == 1 and not exact.hamiltonian.has(space.t):
+    if space.dimension == 1:
         yield from (_cut_step(exact, order, ranges) for order in ORDERS if order is not None)
         yield _integral_step(exact, big_v)
 

@@ -5,6 +5,10 @@
 
 Both factors have modulus one, so that every step keeps the L2 norm (the purity), and local errors add up at most
 linearly: the sum of the measured ones bounds the error of the whole.
+
+Where a field depends on time, time is one more coordinate that the kinetic flow carries along: the potential flow finds
+it standing still, and every composition keeps its order without commutators (S. Blanes, F. Casas, J. Phys. A 39, 5405
+(2006)). A kinetic field commutes with itself at all times, so that its flow is exp(-i int K dt), by quadrature.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,7 +28,33 @@ from qnnsym.solvers.progress import Progress
 from qnnsym.solvers.solution import Solution, Status, as_times, finite_array
 
 Field = Callable[[np.ndarray, np.ndarray], np.ndarray]
-Operators = Mapping[str, "np.ndarray | Callable[[np.ndarray], float]"]
+
+
+@dataclass(frozen=True)
+class Driven:
+    """A field that depends on time.
+
+    Arguments:
+        field: called as (first, second, t), the arrays as those of a field that does not.
+    """
+
+    field: Callable[[np.ndarray, np.ndarray, float], np.ndarray]
+
+
+
+
+@dataclass(frozen=True)
+class DrivenOperator:
+    """An observable that depends on time.
+
+    Arguments:
+        values: function of t that gives its (nx, np) array.
+    """
+
+    values: Callable[[float], np.ndarray]
+
+
+Operators = Mapping[str, "np.ndarray | DrivenOperator | Callable[[np.ndarray], float]"]
 
 MAX_STEPS = 1_000_000
 # Most steps between two measurements of the local error, each of which costs a step; fewer while the error grows.
@@ -34,6 +65,8 @@ BLOCK = 128
 KEPT_FACTORS = 64
 # A gap above this, relative to W: the step is too long for its error to follow a power of it.
 SATURATED = 0.05
+# Gauss's rule for the integral of a driven kinetic field over a stage, of order 8: nodes and weights on (0, 1).
+NODES, WEIGHTS = (np.polynomial.legendre.leggauss(4)[0] + 1) / 2, np.polynomial.legendre.leggauss(4)[1] / 2
 # Diagnostics of the four edges of the grid, and the share of the points of an axis that counts as its edge.
 EDGES = ("edge_x", "edge_k", "edge_p", "edge_theta")
 EDGE = 1 / 32
@@ -55,54 +88,79 @@ class SplitPropagator:
         transforms: how many real transforms of the whole grid were done, forward or back.
     """
 
-    def __init__(self, grid: tuple[np.ndarray, np.ndarray], kinetic: Field, potential: Field, workers: int = 1) -> None:
+    def __init__(
+        self,
+        grid: tuple[np.ndarray, np.ndarray],
+        kinetic: Field | Driven,
+        potential: Field | Driven,
+        workers: int = 1,
+        start: float = 0.0,
+    ) -> None:
         x, p = grid
         self.shape = (x.size, p.size)
         self.workers = workers
         self.k = 2 * np.pi * fft.rfftfreq(x.size, x[1] - x[0])
         self.theta = 2 * np.pi * fft.rfftfreq(p.size, p[1] - p[0])
-        with np.errstate(all="ignore"):
-            K = -_filled(kinetic(p[None, :], self.k[:, None]), (self.k.size, p.size), "kinetic")
-            V = _filled(potential(x[:, None], self.theta[None, :]), (x.size, self.theta.size), "potential")
-        if not np.isfinite(K).all():
-            raise InputError(
-                "The kinetic factor K(p, k) is not finite on the whole grid: the kinetic energy is singular or "
-                "overflows within reach of p +- hbar k/2. Give a grid that is narrower in p or coarser in x."
-            )
-        # V takes the potential at x +- hbar theta/2, far outside the grid; where it overflows a state has no
-        # amplitude, and any factor of modulus one will do. `_Record` measures that the amplitude is indeed absent.
-        finite = np.isfinite(V)
-        self.limited = None if finite.all() else ~finite
-        V[~finite] = 0.0
-        # The Nyquist mode cos(pi n) stands for k and -k at once, where an odd symbol takes opposite values: a factor
-        # other than a real one would make W complex, and of these only one keeps the norm and is continuous in time.
-        if x.size % 2 == 0:
-            K[-1, :] = 0.0
-        if p.size % 2 == 0:
-            V[:, -1] = 0.0
-        self._rates = (K, V)
-        self._idle = tuple(not rate.any() for rate in self._rates)
+        self._axes = ((p[None, :], self.k[:, None]), (x[:, None], self.theta[None, :]))
+        self._fields = (kinetic, potential)
+        self.driven = tuple(isinstance(f, Driven) for f in self._fields)
+        self.limited: np.ndarray | None = None
+        self._rates = tuple(self._rate(flow, start) for flow in (0, 1))
+        self._idle = tuple(not (driven or r.any()) for driven, r in zip(self.driven, self._rates, strict=True))
         self._factors: dict[tuple[int, float], np.ndarray] = {}
         self.transforms = 0
 
-    def factor(self, flow: int, duration: float) -> np.ndarray:
-        """exp(i rate duration) of the kinetic (0) or potential (1) flow, kept for later steps."""
-        found = self._factors.get((flow, duration))
-        if found is None:
+    def _rate(self, flow: int, t: float) -> np.ndarray:
+        """-K or V at a time, on the grid."""
+        field, axes = self._fields[flow], self._axes[flow]
+        shape = (self.k.size, self.shape[1]) if flow == 0 else (self.shape[0], self.theta.size)
+        with np.errstate(all="ignore"):
+            values = field.field(*axes, t) if isinstance(field, Driven) else field(*axes)
+        rate = _filled(values, shape, ("kinetic", "potential")[flow])
+        finite = np.isfinite(rate)
+        if flow == 0:
+            if not finite.all():
+                raise InputError(
+                    "The kinetic factor K(p, k) is not finite on the whole grid: the kinetic energy is singular or "
+                    "overflows within reach of p +- hbar k/2. Give a grid that is narrower in p or coarser in x."
+                )
+            rate = -rate
+        elif not finite.all():
+            # V takes the potential at x +- hbar theta/2, far outside the grid; where it overflows a state has no
+            # amplitude, and any factor of modulus one will do. `_Record` measures that the amplitude is indeed absent.
+            self.limited = ~finite if self.limited is None else self.limited | ~finite
+            rate[~finite] = 0.0
+        # The Nyquist mode cos(pi n) stands for k and -k at once, where an odd symbol takes opposite values: a factor
+        # other than a real one would make W complex, and of these only one keeps the norm and is continuous in time.
+        if self.shape[flow] % 2 == 0:
+            rate[(-1, slice(None)) if flow == 0 else (slice(None), -1)] = 0.0
+        return rate
+
+    def factor(self, flow: int, duration: float, t: float = 0.0) -> np.ndarray:
+        """exp(i rate duration) of the kinetic (0) or potential (1) flow from time t; kept if it holds at all times."""
+        found = None if self.driven[flow] else self._factors.get((flow, duration))
+        if found is not None:
+            return found
+        if not self.driven[flow]:
+            phase = self._rates[flow] * duration
+        elif flow == 1:
+            phase = self._rate(flow, t) * duration
+        else:
+            phase = sum(w * self._rate(flow, t + c * duration) for c, w in zip(NODES, WEIGHTS, strict=True)) * duration
+        found = np.empty(phase.shape, complex)
+        np.cos(phase, out=found.real)
+        np.sin(phase, out=found.imag)
+        if not self.driven[flow]:
             if len(self._factors) >= KEPT_FACTORS:
                 self._factors.clear()
-            phase = self._rates[flow] * duration
-            found = np.empty(phase.shape, complex)
-            np.cos(phase, out=found.real)
-            np.sin(phase, out=found.imag)
             self._factors[flow, duration] = found
         return found
 
-    def flow(self, w: np.ndarray, flow: int, duration: float) -> np.ndarray:
-        """Apply one exact factor; w may be overwritten, so use what is returned."""
+    def flow(self, w: np.ndarray, flow: int, duration: float, t: float = 0.0) -> np.ndarray:
+        """Apply one exact factor, from time t; w may be overwritten, so use what is returned."""
         if self._idle[flow]:
             return w
-        factor, length, workers = self.factor(flow, duration), self.shape[flow], self.workers
+        factor, length, workers = self.factor(flow, duration, t), self.shape[flow], self.workers
         self.transforms += 2
         if flow == 1 or workers != 1:
             hat = fft.rfft(w, axis=flow, workers=workers)
@@ -116,15 +174,19 @@ class SplitPropagator:
             w[:, columns] = fft.irfft(hat, length, axis=0, overwrite_x=True)
         return w
 
-    def advance(self, w: np.ndarray, composition: Composition, h: float, steps: int) -> np.ndarray:
-        """`steps` steps of length h, the last flow of each merged with the first of the next; w may be overwritten."""
+    def advance(self, w: np.ndarray, composition: Composition, h: float, steps: int, t: float = 0.0) -> np.ndarray:
+        """`steps` steps of length h from time t; w may be overwritten.
+
+        The last flow of each step is merged with the first of the next.
+        """
         a, b = composition.a, composition.b
-        w = self.flow(w, 0, a[0] * h)
+        w, now = self.flow(w, 0, a[0] * h, t), t + a[0] * h
         for n in range(steps):
             for stage, coefficient in enumerate(b):
-                w = self.flow(w, 1, coefficient * h)
+                w = self.flow(w, 1, coefficient * h, now)
                 inside = stage + 1 < len(b) or n + 1 == steps
-                w = self.flow(w, 0, (a[stage + 1] if inside else a[-1] + a[0]) * h)
+                share = a[stage + 1] if inside else a[-1] + a[0]
+                w, now = self.flow(w, 0, share * h, now), now + share * h
         return w
 
 
@@ -132,8 +194,8 @@ def propagate_split(
     W0: Any,
     grid: tuple[np.ndarray, np.ndarray],
     times: Any,
-    kinetic: Field,
-    potential: Field,
+    kinetic: Field | Driven,
+    potential: Field | Driven,
     *,
     hbar: float,
     method: str | None = None,
@@ -154,11 +216,12 @@ def propagate_split(
         times: output times, or (start, stop, number); descending times run backwards.
         kinetic: K(p, k), called with p[None, :] and k[:, None]; rate of change -i K of W^(k, p).
         potential: V(x, theta), called with x[:, None] and theta[None, :]; rate of change +i V of W^(x, theta).
+            Either may be `Driven`, and is then also given the time.
         hbar: in the units of x p; used for the purity 2 pi hbar iint W^2 alone.
         method: name of a composition; None takes the one that reaches the tolerance with the least work.
         step: longest step; None chooses it from the measured local error.
         tolerance: wanted bound of the error in time of the last state, relative to its L2 norm.
-        e_ops: {name: (nx, np) array, integrated against W dx dp, or function of W}.
+        e_ops: {name: (nx, np) array or DrivenOperator, integrated against W dx dp, or function of W}.
         store_states: keep the states at the output times; False keeps expectation values only.
         progress: show a bar; None: on a terminal, after a second.
         workers: threads of the transforms.
@@ -199,11 +262,11 @@ def propagate_split(
             f"{times.size} states of {x.size} x {p.size} points take {times.size * w.nbytes / 2**30:.0f} GiB; give "
             "store_states=False, fewer times or a coarser grid."
         )
-    propagator = SplitPropagator((x, p), kinetic, potential, workers)
+    propagator = SplitPropagator((x, p), kinetic, potential, workers, float(times[0]))
     record = _Record((x, p), propagator, hbar, e_ops or {}, times.size)
     kept = np.empty((times.size, *w.shape)) if store_states else None
     began, status, done = time.perf_counter(), Status.SUCCESS, 1
-    record.measure(0, w)
+    record.measure(0, w, times[0])
     if record.limited > tolerance:
         raise InputError(
             f"The potential is not finite at x +- hbar theta/2, where the initial state has the share "
@@ -216,13 +279,13 @@ def propagate_split(
     with Progress(label, progress) as bar:
         try:
             for n in range(1, times.size):
-                for fraction, part in run.interval(w, times[n] - times[n - 1]):
+                for fraction, part in run.interval(w, times[n - 1], times[n] - times[n - 1]):
                     w = part
                     bar.update((n - 1 + fraction) / (times.size - 1))
                 if run.exhausted:
                     status = Status.STEP_TOO_SMALL
                     break
-                record.measure(n, w)
+                record.measure(n, w, times[n])
                 if kept is not None:
                     kept[n] = w
                 done = n + 1
@@ -290,8 +353,8 @@ class _Steps:
         rounded = np.finfo(float).eps / 4 * self.propagator.transforms if rounding else 0.0
         return self.sum + self.weight * self.coefficient + rounded
 
-    def interval(self, w: np.ndarray, duration: float) -> Iterator[tuple[float, np.ndarray]]:
-        """Advance by one output interval; yields (share done, W), the last with share 1.
+    def interval(self, w: np.ndarray, start: float, duration: float) -> Iterator[tuple[float, np.ndarray]]:
+        """Advance by one output interval from a time on; yields (share done, W), the last with share 1.
 
         The steps of an interval are equal unless the tolerance asks for shorter ones on the way.
         """
@@ -299,8 +362,9 @@ class _Steps:
         done, count = 0.0, 0
         safe: tuple[np.ndarray, float, int] | None = None  # W, share and steps at the last measurement
         while done < 1:
+            now = start + done * duration
             if not self.h:
-                self._pilot(w, sign)
+                self._pilot(w, sign, now)
             power = self.composition.order + 1
             if not count:
                 count = max(1, math.ceil((1 - done) * length / self.h * (1 - 1e-12)))
@@ -311,7 +375,7 @@ class _Steps:
             if not self.steps or self.unmeasured >= self.gap:
                 # A lone step is replaced, and measured, by its two halves.
                 taken, small = (2, h) if count > 1 else (1, h / 2)
-                after, error = self._pair(w, self.composition, sign * small)
+                after, error = self._pair(w, self.composition, sign * small, now)
                 # Unmeasured steps count as the worse of their two neighbours.
                 coefficient = error / small**power
                 behind = self.weight * max(self.coefficient, coefficient)
@@ -326,7 +390,7 @@ class _Steps:
                         self.weight, self.elapsed, self.unmeasured = 0.0, 0.0, 0
                     if self.h < 0.3 * self.chosen_h and not self.floor:
                         # Where so much shorter steps are needed, another composition may be cheaper.
-                        self._pilot(w, sign)
+                        self._pilot(w, sign, now)
                     if again:
                         (w, done, self.steps), safe = again, None
                         w = w.copy()
@@ -337,7 +401,7 @@ class _Steps:
                 self.coefficient, self.weight, self.elapsed, self.unmeasured = coefficient, 0.0, 0.0, 0
             else:
                 taken = min(count, self.gap - self.unmeasured)
-                w = self.propagator.advance(w, self.composition, sign * h, taken)
+                w = self.propagator.advance(w, self.composition, sign * h, taken, now)
                 self.unmeasured += taken
                 self.weight += taken * h**power
                 self.elapsed += taken * h
@@ -349,10 +413,10 @@ class _Steps:
                 safe = (w.copy(), done, self.steps)
             yield done, w
 
-    def _pair(self, w: np.ndarray, composition: Composition, h: float) -> tuple[np.ndarray, float]:
-        """(W after two steps of h, local error of one of them relative to the norm of W)."""
-        coarse = self.propagator.advance(w.copy(), composition, 2 * h, 1)
-        fine = self.propagator.advance(w.copy(), composition, h, 2)
+    def _pair(self, w: np.ndarray, composition: Composition, h: float, t: float) -> tuple[np.ndarray, float]:
+        """(W after two steps of h from time t, local error of one of them relative to the norm of W)."""
+        coarse = self.propagator.advance(w.copy(), composition, 2 * h, 1, t)
+        fine = self.propagator.advance(w.copy(), composition, h, 2, t)
         coarse -= fine
         gap = float(np.linalg.norm(coarse) / np.linalg.norm(fine))
         return fine, gap / (2.0 ** (composition.order + 1) - 2)
@@ -381,14 +445,14 @@ class _Steps:
             self.h = min(max(0.8 * wanted, small / 5), 0.7 * small)
         return True
 
-    def _pilot(self, w: np.ndarray, sign: float) -> None:
+    def _pilot(self, w: np.ndarray, sign: float, t: float) -> None:
         """Take the composition that needs the least work per output interval, and its step."""
         self.sum, self.coefficient, self.weight = self.total_error(rounding=False), 0.0, 0.0
         before, least, h = self.composition, math.inf, min(self.typical / 2, 4 * self.h) if self.h else self.typical / 2
         for composition in self.candidates:
             q, wanted = composition.order, h
             for _ in range(12):
-                _, error = self._pair(w, composition, sign * h)
+                _, error = self._pair(w, composition, sign * h, t)
                 wanted = 0.9 * h * (self.rate / max(error / h, 1e-6 * self.rate)) ** (1 / q)
                 # Where the leading power of h rules, one measurement tells the step well enough to compare the work.
                 if error * 2.0 ** (q + 1) < SATURATED and (wanted > h / 10 or composition is not self.candidates[0]):
@@ -437,14 +501,16 @@ class _Record:
         self.cell = (x[1] - x[0]) * (p[1] - p[0])
         self.propagator, self.hbar = propagator, hbar
         self.e_ops = {
-            name: op if callable(op) else finite_array(op, propagator.shape, f"The observable {name}")
+            name: op
+            if callable(op) or isinstance(op, DrivenOperator)
+            else finite_array(op, propagator.shape, f"The observable {name}")
             for name, op in e_ops.items()
         }
         self.values = {n: np.full(count, np.nan) for n in ("norm", "purity", "negativity", *e_ops)}
         self.aliasing, self.limited = 0.0, 0.0
         self.edges = dict.fromkeys(EDGES, 0.0)
 
-    def measure(self, n: int, w: np.ndarray) -> None:
+    def measure(self, n: int, w: np.ndarray, t: float) -> None:
         size = np.abs(w)
         total = size.sum()
         square = float(np.vdot(w, w))
@@ -452,7 +518,10 @@ class _Record:
         self.values["purity"][n] = 2 * np.pi * self.hbar * square * self.cell
         self.values["negativity"][n] = (total * self.cell - 1) / 2
         for name, operator in self.e_ops.items():
-            self.values[name][n] = operator(w) if callable(operator) else np.vdot(operator, w) * self.cell
+            if isinstance(operator, DrivenOperator):
+                self.values[name][n] = np.vdot(operator.values(t), w) * self.cell
+            else:
+                self.values[name][n] = operator(w) if callable(operator) else np.vdot(operator, w) * self.cell
         for axis, (plain, spectral) in enumerate((EDGES[:2], EDGES[2:])):
             across = np.moveaxis(size, axis, 0)
             width = _edge(len(across))

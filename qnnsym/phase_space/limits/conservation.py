@@ -31,7 +31,7 @@ class _Conserved:
     name: str = "conservation"
 
     def applies(self, model: Any) -> str | None:
-        return not_separable(model)
+        return not_separable(model, driven=True)
 
     def run(self, context: Context) -> list[Check]:
         solution = context.solution
@@ -41,6 +41,7 @@ class _Conserved:
                 f"conserved({', '.join(map(repr, unknown))}) names what was not recorded; use one of "
                 f"{', '.join(sorted(solution.expect))}, or add it to observe=[...]."
             )
+        driven = Subject.of(context.model).equation.hamiltonian.has(context.model.space.t)
         tolerance = self.tolerance
         if tolerance is None:
             tolerance = float(solution.provenance.get("tolerance", DEFAULT))
@@ -51,7 +52,11 @@ class _Conserved:
                 SOURCES.get(quantity, "the model"), f"{len(solution.times)} times up to {solution.times[-1]:g}",
             )
             for quantity in self.quantities
+            if quantity != "energy" or not driven
         ]  # fmt: skip
+        if driven and "energy" in self.quantities:
+            reason = "H depends on time, so that the energy does too."
+            rows.append(Check.not_applicable(self.name, "relative drift of energy", reason, SOURCES["energy"]))
         context.figures += _figures(solution)
         return rows
 

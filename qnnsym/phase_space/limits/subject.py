@@ -27,13 +27,19 @@ RESOLUTION = 10
 MARGIN = 30
 
 
-def not_separable(model: Any) -> str | None:
-    """The sentence why grid evolution says nothing about a model, or None."""
+def not_separable(model: Any, driven: bool = False) -> str | None:
+    """The sentence why grid evolution says nothing about a model, or None.
+
+    Arguments:
+        driven: whether H may depend on time.
+    """
     if model.space.dimension != 1:
         return "Grid evolution is for one degree of freedom."
     equation = moyal_equation(_hamiltonian(model), model.space, 0)
-    if equation.hamiltonian.has(model.space.t) or not equation.separable:
-        return "Grid evolution is for autonomous H = T(p) + U(x)."
+    if not equation.separable:
+        return "Grid evolution is for H = T(p) + U(x)."
+    if equation.hamiltonian.has(model.space.t) and not driven:
+        return "It is formulated for an autonomous H."
     return None
 
 
