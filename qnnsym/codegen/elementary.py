@@ -9,9 +9,7 @@ flags are, so NaN, infinities and the sign of zero survive, and the same bits co
     scale         2^n is written into the exponent bits of n + 2^52 + bias; only an addition, so that no flag of the
                   caller can cancel it as it would cancel the rounding (u + 1.5*2^52) - 1.5*2^52
 
-`ERRORS` holds the largest error found and, as the docstring of each emitted function, its bound. What contributes: half
-an ulp for every operation on the way to the result, less for what enters it as a small correction, and the error of
-P, below 0.02 ulp. `coefficients()` derives every number again from its definition.
+`ERRORS` bounds the errors; `coefficients()` derives every number again from its definition.
 """
 
 from __future__ import annotations
@@ -26,7 +24,13 @@ EXP = (
     2.4801587317144498e-05, 2.7557268459997064e-06, 2.755728296954995e-07, 2.510038549551032e-08,
     2.0911236630261545e-09,
 )  # fmt: skip
-# The same for -log(2)/4 <= r <= 3 log(2)/4.
+# One less, enough where exp(r) is the result and not the argument of something else.
+SHORT = (
+    0.16666666666666666, 0.04166666666665136, 0.008333333333332155, 0.0013888888905881542,
+    0.0001984126985433861, 2.4801536388690766e-05, 2.755728006701698e-06, 2.761380686153829e-07,
+    2.5095554677111112e-08,
+)  # fmt: skip
+# As EXP, for -log(2)/4 <= r <= 3 log(2)/4.
 SKEW = (
     0.16666666666666666, 0.04166666666666641, 0.008333333333331095, 0.001388888888940022, 0.00019841269849006244,
     2.4801584518580593e-05, 2.755737477523417e-06, 2.756114632288999e-07, 2.486349632263811e-08,
@@ -58,8 +62,9 @@ INVERSE = (1.4426950408889634, 0.6366197723675814)
 # bound too.
 FAR = 102943.0
 
-# Largest errors in ulp found on a million arguments per range against mpmath (benchmarks/bench_elementary.py).
-ERRORS = {"tanh": 1.5, "exp": 0.96, "logistic": 1.66, "softplus": 1.67, "near_sin": 0.9, "near_cos": 0.9}
+# Bounds in ulp: half an ulp for every rounding on the way, weighted with its influence, and the error of P. Searches
+# over millions of arguments find 1.5, 1.12, 1.71, 1.67, 0.9 and 0.9 (benchmarks/bench_elementary.py).
+ERRORS = {"tanh": 1.6, "exp": 1.25, "logistic": 2.0, "softplus": 1.9, "near_sin": 1.0, "near_cos": 1.0}
 
 
 def coefficients() -> dict[str, tuple[float, ...]]:
@@ -90,6 +95,7 @@ def coefficients() -> dict[str, tuple[float, ...]]:
         factorial: Callable[[int], Any] = mp.factorial
         return {
             "EXP": fitted(lambda k: 1 / factorial(k + 3), -ln2 / 2, ln2 / 2, 10),
+            "SHORT": fitted(lambda k: 1 / factorial(k + 3), -ln2 / 2, ln2 / 2, 9),
             "SKEW": fitted(lambda k: 1 / factorial(k + 3), -ln2 / 4, 3 * ln2 / 4, 10),
             "LOG": fitted(lambda k: mp.mpf(2) / (2 * k + 3), mp.mpf(0), mp.mpf(1) / 25, 8),
             "SIN": fitted(lambda k: (-1) ** (k + 1) / factorial(2 * k + 3), mp.mpf(0), quarter, 6),
@@ -105,6 +111,7 @@ def coefficients() -> dict[str, tuple[float, ...]]:
 
 def _reduced(argument: str, bias: str, c: tuple[float, ...]) -> str:
     """exp(argument) = 2^n (1 + q); Estrin's scheme, whose short chains count where one value is computed alone."""
+    last = f"({c[8]!r} + r*{c[9]!r})" if len(c) > 9 else repr(c[8])
     return f"""\
     n = np.rint({argument}*{INVERSE[0]!r}{bias})
     r = ({argument} - n*{LN2[0]!r}) - n*{LN2[1]!r}
@@ -112,7 +119,7 @@ def _reduced(argument: str, bias: str, c: tuple[float, ...]) -> str:
     y = z*z
     a = ({c[0]!r} + r*{c[1]!r}) + z*({c[2]!r} + r*{c[3]!r})
     b = ({c[4]!r} + r*{c[5]!r}) + z*({c[6]!r} + r*{c[7]!r})
-    h = a + y*(b + y*({c[8]!r} + r*{c[9]!r}))
+    h = a + y*(b + y*{last})
     g = 0.5 + r*h
     q = r + z*g
 """
@@ -181,7 +188,7 @@ BODIES = {
     "exp": f"""\
     v = 710.0 if u > 710.0 else u
     w = -746.0 if v < -746.0 else v
-{_reduced("w", "", EXP)}\
+{_reduced("w", "", SHORT)}\
 {_scaled(f"n + {_TWO}")}\
     return ((1.0 + q)*s1)*s2
 """,
@@ -225,14 +232,14 @@ BODIES = {
 }
 
 DOCUMENTATION = {
-    "tanh": "tanh(u), at most 2 ulp.",
-    "exp": "exp(u), at most 2 ulp.",
-    "logistic": "1/(1 + exp(-u)), at most 2 ulp.",
-    "softplus": "log(1 + exp(u)), at most 2 ulp.",
-    "near_sin": f"sin(u) for |u| <= {FAR:.0f}, at most 2 ulp.",
-    "near_cos": f"cos(u) for |u| <= {FAR:.0f}, at most 2 ulp.",
-    "relu": "max(u, 0).",
-    "step": "1 for u > 0, else 0.",
+    "tanh": "tanh(u)",
+    "exp": "exp(u)",
+    "logistic": "1/(1 + exp(-u))",
+    "softplus": "log(1 + exp(u))",
+    "near_sin": f"sin(u) for |u| <= {FAR:.0f}",
+    "near_cos": f"cos(u) for |u| <= {FAR:.0f}",
+    "relu": "max(u, 0)",
+    "step": "1 for u > 0, else 0",
 }
 
 # A kernel calls the C library's sin and cos where numbers come one at a time, and these where a loop vectorises.
@@ -243,12 +250,13 @@ PACKED = frozenset({"tanh", "exp", "logistic", "softplus", *CIRCULAR})
 
 def text(names: list[str]) -> str:
     """Source of the named functions, to stand in a module that imports math, numpy as np, float64 and njit."""
-    return "".join(
+    out = []
+    for name in names:
+        bound = f"; error below {ERRORS[name]} ulp" if name in ERRORS else ""
         # LLVM by itself would not inline a body of this length, and a call does not vectorise.
-        "@njit(float64(float64), cache=True, error_model=\"numpy\", forceinline=True)\n"
-        f'def {name}(u):\n    """{DOCUMENTATION[name]}"""\n{BODIES[name]}\n\n'
-        for name in names
-    )
+        out.append('@njit(float64(float64), cache=True, error_model="numpy", forceinline=True)\n')
+        out.append(f'def {name}(u):\n    """{DOCUMENTATION[name]}{bound}."""\n{BODIES[name]}\n\n')
+    return "".join(out)
 
 
 def used(source: str) -> list[str]:

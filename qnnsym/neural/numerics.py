@@ -303,7 +303,8 @@ def solve_model(model: Any, kernels: Kernels, derivation: Any = None, **options:
         options: those of `CharacteristicEquations.solve`; they come before the model's own.
 
     Raises:
-        InputError: for missing parts of the state or unknown options.
+        InputError: for missing parts of the state or unknown options. SolverError: when no time after the first is
+            reached.
     """
     eqs = equations_of(model, derivation)
     settings = {**model.options, **options}
@@ -319,7 +320,7 @@ def solve_model(model: Any, kernels: Kernels, derivation: Any = None, **options:
         eqs, model.times, state["y"], state["costate"], state["weights"], state["momenta"], model.inputs,
         values=model.values, kernels=kernels, provenance=provenance, **settings,
     )  # fmt: skip
-    if not solution.success and not len(solution.times):
+    if not solution.success and len(solution.times) < 2:
         raise SolverError(f"The run of {model.name} ended at its first time. {solution.status.value}")
     return solution
 
