@@ -132,14 +132,35 @@ class _Lowering:
         for d in sums:
             if d.row is None:
                 body.append(Accumulate(d.symbol, d.expression.xreplace(local)))
-        body += self._inner(nest, sums, local)
+        entrywise = [s for s in nest.statements if self._entrywise(s, row)]
+        body += self._inner([s for s in nest.statements if s not in entrywise], nest, sums, local)
         rows, body = self._rows(body, row)
         loop = blocked(Loop(row, nest.home.extent, (*rows, *body)), len(self.buffers))
         for name in loop.buffers if isinstance(loop, Blocked) else ():
             self.views[name] = View(name, "work", self.sizes["work"], (sp.Integer(BLOCK),))
             self.sizes["work"] += BLOCK
             self.buffers.append(name)
-        return [*before, loop]
+        return [*before, *map(self._whole, entrywise), *([loop] if body else [])]
+
+    def _entrywise(self, s, row: sp.Symbol) -> bool:
+        """Whether a statement takes a matrix from other matrices entry by entry, with nothing of its row or column."""
+        if s.column is None or s.accumulate:
+            return False
+        entries = s.expression.atoms(sp.Indexed)
+        inside = {i for e in entries for i in e.indices} | {row, s.column}
+        plain = all(tuple(e.indices) == (row, s.column) for e in (*entries, s.target))
+        return plain and not (s.expression.free_symbols - _symbols_of(entries)) & (inside | self._rowwise)
+
+    def _whole(self, s) -> Loop:
+        """One loop over all entries of a matrix."""
+        view = self.views[str(s.target.base.label)]
+        at = sp.Symbol("entry", integer=True)
+
+        def flat(e: sp.Indexed) -> sp.Indexed:
+            return e.base[at]
+
+        value = s.expression.xreplace({e: flat(e) for e in s.expression.atoms(sp.Indexed)})
+        return Loop(at, sp.expand(sp.Mul(*view.extents)), (Assign(flat(s.target), value),))
 
     def _value(self, d: Definition, local: dict):
         value = d.expression.xreplace(local)
@@ -160,10 +181,10 @@ class _Lowering:
         body += [Assign(d.entry, totals[d.symbol]) for d in definitions if d.stored]
         return body
 
-    def _inner(self, nest: Nest, sums: list[Definition], local: dict) -> list:
+    def _inner(self, statements: list, nest: Nest, sums: list[Definition], local: dict) -> list:
         """Statements with a column index, fused by column range; common subexpressions shared inside."""
         groups: dict[tuple, list] = {}
-        for s in nest.statements:
+        for s in statements:
             if s.column is not None:
                 node = Accumulate if s.accumulate else Assign
                 groups.setdefault((s.column, s.column_home), []).append(node(s.target, s.expression.xreplace(local)))
@@ -206,6 +227,11 @@ class _Lowering:
 
         return_body = [_mapped(node, entry) for node in body]
         return list(rows.values()), return_body
+
+    @property
+    def _rowwise(self) -> set[sp.Symbol]:
+        """Symbols of values that a row has of its own."""
+        return {d.symbol for d in self.plan.definitions if d.row is not None}
 
     @property
     def _columns(self) -> set[sp.Symbol]:
@@ -311,6 +337,10 @@ def _activations(node) -> list[sp.Expr]:
 
 def _expressions(node) -> tuple[sp.Expr, ...]:
     return tuple(e for e in (getattr(node, "value", None), getattr(node, "target", None)) if e is not None)
+
+
+def _symbols_of(entries: Iterable[sp.Expr]) -> set[sp.Basic]:
+    return {s for e in entries for s in e.free_symbols}
 
 
 def _names(*expressions: sp.Expr) -> set[str]:

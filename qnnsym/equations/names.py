@@ -7,11 +7,12 @@ import re
 
 # What a kernel's text uses for itself; the emitters' helper functions are among them.
 RESERVED = frozenset(
-    "state ext par dims work rates math np mp njit float64 SIGNATURE range abs max logistic softplus relu step".split()
+    "state ext par dims work rates math np mp njit float64 SIGNATURE Compiler Disjoint range abs min max held entry "
+    "tanh exp logistic softplus relu step near_sin near_cos".split()
 )
 
-# Intermediates are a letter and a number (u0, v3), row pieces end in _row.
-INTERMEDIATE = re.compile(r"[a-z]\d+|.*_row\d*|.*_sum|z_.*")
+# Intermediates are a letter and a number (u0, v3), row pieces end in _row, bounds of blocks of rows in _end and _even.
+INTERMEDIATE = re.compile(r"[a-z]\d+|.*_row\d*|.*_sum|.*_end|.*_even|.*_next|z_.*")
 
 
 def identifier(name: str, taken: frozenset[str] | set[str] = frozenset()) -> str:
