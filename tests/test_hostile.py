@@ -220,7 +220,7 @@ def test_a_run_over_a_damaged_record_succeeds(done, restored):
 def test_a_missing_figure_is_named(done, restored):
     figure = next(restored.glob("*.png"))
     figure.unlink()
-    with pytest.raises(StorageError, match=re.escape(f"{figure} is missing; `qnnsym run well`")):
+    with pytest.raises(StorageError, match=re.escape(f"Cannot read {figure}: it is missing; `qnnsym run well`")):
         _rewritten(done)
 
 

@@ -93,11 +93,11 @@ def rewrite_page(model: Any, derivation: Any, folder: str | Path, form: str, *, 
     with disk_errors(folder, "read"):
         record = _record(folder, command)
         if record.name != model.name:  # it names the page, and a damaged one could name any place
-            raise StorageError(f"{folder / RECORD} is the record of {record.name!r}; `{command}` writes it anew.")
+            raise StorageError(f"{folder / RECORD} is the record of {record.name!r}; {_again(command)}.")
         checks = read_checks(folder / CHECKS)
         missing = [figure.file for figure in record.figures if not (folder / figure.file).is_file()]
         if missing:
-            raise StorageError(f"{folder / missing[0]} is missing; `{command}` draws it anew.")
+            raise StorageError(f"Cannot read {folder / missing[0]}: it is missing; {_again(command)}.")
         pictures = {figure.file: (folder / figure.file).read_bytes() for figure in record.figures}
     document = assembled(model, derivation, record, checks, pictures)
     return atomic_write(folder / f"{record.name}.{form}", FORMS[form](document))
@@ -167,8 +167,11 @@ def _record(folder: Path, command: str = "") -> Record:
     try:
         return Record.read(folder, command)
     except (AttributeError, RecursionError) as error:
-        again = f"`{command}` writes it anew" if command else "run the model again"
-        raise StorageError(f"{folder / RECORD} cannot be read as the record of a run; {again}.") from error
+        raise StorageError(f"{folder / RECORD} cannot be read as the record of a run; {_again(command)}.") from error
+
+
+def _again(command: str) -> str:
+    return f"`{command}` writes it anew" if command else "run the model again"
 
 
 def _earlier_figures(folder: Path) -> set[str]:
