@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -44,7 +45,7 @@ def list_() -> None:
         try:
             path = workspace.results / entry.name / "checks.json"
             checks = summary(read_checks(path)) if path.is_file() else "not run"
-        except StorageError:
+        except (StorageError, RecursionError):
             checks = "checks unreadable"
         rows.append((entry.name, entry.origin, state, checks, entry.title))
     _table(("name", "where", "kernels", "checks", "title"), rows)
@@ -192,6 +193,8 @@ def main() -> None:
     command = typer.main.get_command(app)
     try:
         status = command.main([a for a in arguments if a != "--debug"], prog_name="qnnsym", standalone_mode=False)
+        if status == INTERRUPTED:  # typer turns Ctrl-C into a status and says nothing
+            raise KeyboardInterrupt
         raise SystemExit(status if isinstance(status, int) else 0)
     except QnnsymError as error:
         if debug:
@@ -203,10 +206,27 @@ def main() -> None:
         raise SystemExit(INTERRUPTED) from None
     except Exception as error:
         # Typer's own complaints about the command line carry a status and know how to show themselves.
-        if not hasattr(error, "exit_code") or not hasattr(error, "show"):
+        if hasattr(error, "exit_code") and hasattr(error, "show"):
+            error.show()  # type: ignore[attr-defined]  # click's exceptions, which typer carries inside
+            raise SystemExit(2) from None
+        if debug:
             raise
-        error.show()  # type: ignore[attr-defined]  # click's exceptions, which typer carries inside
-        raise SystemExit(2) from None
+        typer.echo(f"qnnsym: {_unforeseen(error)}", err=True)
+        raise SystemExit(3) from None
+
+
+def _unforeseen(error: Exception) -> str:
+    """A sentence for what no stage foresaw: it is the program's mistake unless the memory is used up."""
+    if isinstance(error, MemoryError):
+        return "The memory is used up; give fewer times, a coarser grid or a simpler Hamiltonian."
+    if isinstance(error, OSError):
+        place = f" {os.fsdecode(error.filename)}" if error.filename else ""
+        return f"The system refused access{place} ({error.strerror or error}); free space, or check the permissions."
+    what = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+    return (
+        f"This was not foreseen ({what if len(what) <= 200 else what[:200] + ' ...'}); change the input, or run again "
+        "with --debug and report the traceback as an error of qnnsym."
+    )
 
 
 def _settings(items: list[str] | None) -> dict[str, str]:
@@ -221,11 +241,12 @@ def _each(entries: list[Any], one: Callable[[Any], Any]) -> tuple[list[Any], int
     for entry in entries:
         try:
             outcome = one(entry)
-        except QnnsymError as error:
+        except Exception as error:
             if len(entries) == 1 or "--debug" in sys.argv:
                 raise
-            typer.echo(f"qnnsym: {entry.name}: {error}", err=True)
-            status = max(status, error.exit_status)
+            foreseen = isinstance(error, QnnsymError)
+            typer.echo(f"qnnsym: {entry.name}: {error if foreseen else _unforeseen(error)}", err=True)
+            status = max(status, error.exit_status if foreseen else 3)
             continue
         outcomes.append(outcome)
         status = max(status, outcome.exit_status)

@@ -1,8 +1,9 @@
 """Writes that are whole or absent: temporary sibling, fsync, rename, under a lock that dies with its holder.
 
 Leftovers of a killed process carry the target's name: `.tmp-<token>-<name>` was never finished and is removed by
-the next writer of that target; `.old-<token>-<name>` is the previous folder, moved aside for the moment between two
-renames, and comes back when the new one did not arrive. Only the holder of the target's lock touches them.
+the next writer of that target, with what stands for an atomic write into it; `.old-<token>-<name>` is the previous
+folder, moved aside for the moment between two renames, and comes back when the new one did not arrive. Only the
+holder of the target's lock touches them.
 """
 
 from __future__ import annotations
@@ -214,7 +215,10 @@ def _sibling(target: Path, kind: str) -> Path:
 
 
 def _leftovers(target: Path, kind: str) -> list[Path]:
-    pattern = re.compile(rf"\.{kind}-[0-9a-f]{{16}}-{re.escape(target.name)}")
+    name, token = re.escape(target.name), "[0-9a-f]{16}"
+    # A write into the temporary file has a temporary file and a lock of its own, named after it.
+    nested = rf"|(\.tmp-{token}-){{2}}{name}|\.\.tmp-{token}-{name}\.lock" if kind == "tmp" else ""
+    pattern = re.compile(rf"\.{kind}-{token}-{name}{nested}")
     return sorted(p for p in target.parent.iterdir() if pattern.fullmatch(p.name))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -87,6 +88,6 @@ def write_new(name: str, kind: str) -> Path:
     if kind not in KINDS:
         raise InputError(f"--kind {kind} is not known; use one of {', '.join(KINDS)}.")
     path = Workspace.find().derivations / f"{name}.py"
-    if path.exists():
+    if os.path.lexists(path):  # a dangling link leads to a place that nobody looked at
         raise InputError(f"{path} is there already; choose another name, or edit that file.")
     return atomic_write(path, KINDS[kind].format(name=name, title=name.replace("_", " ").capitalize()))

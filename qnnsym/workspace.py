@@ -150,10 +150,14 @@ class Workspace:
         raise InputError(f"There is no derivation {text!r} {where}. {hint}`qnnsym list` shows them all.")
 
     def _at_path(self, text: str) -> Entry:
-        path = Path(self.root, text).resolve()
-        if path.suffix != ".py":
-            path = path.with_name(f"{path.name}.py")
-        if not path.is_file():
+        try:
+            path = Path(self.root, text).resolve()
+            if path.suffix != ".py":
+                path = path.with_name(f"{path.name}.py")
+            there = path.is_file()
+        except (OSError, RuntimeError, ValueError):  # a loop of links, a name too long, the root folder
+            there = False
+        if not there:
             raise InputError(f"There is no derivation file {text}; give the path of a .py file, or a name that "
                              "`qnnsym list` shows.")
         shipped = shipped_root()
@@ -172,8 +176,8 @@ class Workspace:
         """
         from qnnsym.derivation.model import Model
 
+        source = _read(entry.path)
         with _Reading(entry.path) as module:
-            source = entry.path.read_bytes()
             exec(compile(source, str(entry.path), "exec", dont_inherit=True), vars(module))
         found = {name: value for name, value in vars(module).items() if isinstance(value, Model)}
         models = list({id(model): model for model in found.values()}.values())
@@ -274,6 +278,9 @@ def _title(path: Path) -> str:
 
 
 def _read(path: Path) -> bytes:
+    # A pipe would be waited for without end.
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is no file; move it away, or put a derivation file there.")
     try:
         return path.read_bytes()
     except OSError as error:
@@ -308,7 +315,7 @@ class _Reading:
             if origin is not None and Path(origin).parent == self.path.parent:
                 del sys.modules[name]
         # Ctrl-C is the user's wish, not the file's mistake; a file that calls sys.exit is one.
-        if isinstance(error, (Exception, SystemExit)):
+        if error is not None and not isinstance(error, KeyboardInterrupt):
             raise InputError(self._sentence(error)) from error
 
     def _sentence(self, error: BaseException) -> str:

@@ -169,8 +169,8 @@ def _circular(name: str) -> str:
 _ONE, _TWO = "4503599627371519.0", "4503599627372542.0"
 
 BODIES = {
-    # For n = 0, where e and e + 2 would each lose half an ulp, u + r^3 (2 h - g)/(2 (e + 2)): the same number, and all
-    # that is rounded carelessly is a correction of two per cent.
+    # e/(e + 2) with e = exp(2|u|) - 1. For n = 0, which the skewed interval extends to |u| < 0.26, roundings of e and
+    # of e + 2 would add up to 2.5 ulp: |u| + r^3 (2 h - g)/(2 (e + 2)), the same number, whose second part is 2 %.
     "tanh": f"""\
     v = abs(u)
     w = 20.0 if v > 20.0 else v

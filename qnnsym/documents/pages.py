@@ -91,8 +91,13 @@ def rewrite_page(model: Any, derivation: Any, folder: str | Path, form: str, *, 
         raise InputError(f"The form {form!r} is unknown; give one of {', '.join(FORMS)}.")
     folder = Path(folder)
     with disk_errors(folder, "read"):
-        record = Record.read(folder, command)
+        record = _record(folder, command)
+        if record.name != model.name:  # it names the page, and a damaged one could name any place
+            raise StorageError(f"{folder / RECORD} is the record of {record.name!r}; {_again(command)}.")
         checks = read_checks(folder / CHECKS)
+        missing = [figure.file for figure in record.figures if not (folder / figure.file).is_file()]
+        if missing:
+            raise StorageError(f"Cannot read {folder / missing[0]}: it is missing; {_again(command)}.")
         pictures = {figure.file: (folder / figure.file).read_bytes() for figure in record.figures}
     document = assembled(model, derivation, record, checks, pictures)
     return atomic_write(folder / f"{record.name}.{form}", FORMS[form](document))
@@ -119,7 +124,7 @@ def write_index(outcomes: Sequence[Any]) -> Path:
     found = {}
     for folder in sorted({*folders, *beside}):
         try:
-            found[folder] = Record.read(folder)
+            found[folder] = _record(folder)
         except StorageError:
             if folder in folders:
                 raise
@@ -157,10 +162,22 @@ def _drawn(figures: Sequence[Mapping[str, Any]]) -> tuple[dict[str, _Pictured], 
     return found, notes
 
 
+def _record(folder: Path, command: str = "") -> Record:
+    """The record of a folder; JSON of another shape, or nested without end, is damage as well."""
+    try:
+        return Record.read(folder, command)
+    except (AttributeError, RecursionError) as error:
+        raise StorageError(f"{folder / RECORD} cannot be read as the record of a run; {_again(command)}.") from error
+
+
+def _again(command: str) -> str:
+    return f"`{command}` writes it anew" if command else "run the model again"
+
+
 def _earlier_figures(folder: Path) -> set[str]:
     """The figures of the run whose record lies in the folder, if there is one."""
     try:
-        return {figure.file for figure in Record.read(folder).figures}
+        return {figure.file for figure in _record(folder).figures}
     except StorageError:
         return set()
 

@@ -237,7 +237,7 @@ def solve(
         events=events,
     )
     solution = problem.solve(**options)
-    if eqs.hamiltonian.autonomous and not callable(inputs):
+    if solution.states is not None and eqs.hamiltonian.autonomous and not callable(inputs):
         solution.expect["H"] = np.array([energy(data, s) for s in solution.states])
         scale = max(1.0, float(np.abs(solution.expect["H"]).max()))
         solution.diagnostics["H_drift"] = float(np.ptp(solution.expect["H"]) / scale)

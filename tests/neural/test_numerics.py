@@ -1,6 +1,7 @@
 """Numbers for networks: packing, kernels, integration, and the physics that solutions have to show."""
 
 import itertools
+import tempfile
 
 import numpy as np
 import pytest
@@ -85,6 +86,19 @@ def test_networks_of_one_form_share_one_kernel():
     ).characteristic_equations()
     assert numerics.kernels_of(other).signature == cases.kernels().signature
     assert cases.kernels().signature != cases.kernels("linear").signature
+
+
+def test_kernels_are_built_where_nothing_can_be_kept(tmp_path, monkeypatch):
+    (tmp_path / ".qnnsym").write_text("a file in the place of the folder")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "elsewhere"))
+    monkeypatch.chdir(tmp_path)
+    eqs = NeuralHamiltonian(Network(1, activation="linear"), 1.0, 1.0).characteristic_equations()
+    kernels = numerics.kernels_of(eqs)
+    out = np.empty(6)
+    numerics.compiled(eqs, kernels=kernels)(0.0, np.array([0.5, 1.0, 2.0, 3.0, 0.0, 0.0]), out)
+    np.testing.assert_allclose(out, [2 + 3 * 0.5 - 0.5, 1 - 3, 0, 0, -1, -0.5])
+    assert kernels.path.is_relative_to(tmp_path / "elsewhere") and (tmp_path / ".qnnsym").is_file()
 
 
 # solutions -----------------------------------------------------------------------------------------------------------
@@ -231,6 +245,22 @@ def test_momenta_that_end_at_zero_begin_as_the_gradient_in_the_weights():
         step[k, j] = 1e-30j
         gradient = cost_integral(Y0, W0 + step, 1.2).imag / 1e-30
         assert found[k, j] == (pytest.approx(gradient, rel=1e-7) if FREE[k, j] else 0)
+
+
+def test_an_ensemble_is_its_trajectories_one_by_one():
+    states = np.stack([STATE, STATE * 0.5, STATE * -1.5])
+    found = numerics.solve_ensemble(
+        cases.equations(), states, (0, 1, 4), INPUTS, kernels=cases.kernels(), rtol=1e-10, atol=1e-12
+    )
+    for state, trajectory in zip(states, found.states, strict=True):
+        parts = Data(cases.equations()).unpack(state).values()
+        alone = numerics.solve(cases.equations(), (0, 1, 4), *parts, INPUTS, kernels=cases.kernels(), rtol=1e-10)
+        np.testing.assert_allclose(trajectory, alone.states, rtol=0, atol=1e-9)
+    for at, sentence in ((2 * N + 4, "A missing synapse has a weight"), (-6, "A static or missing weight has a")):
+        wrong = states.copy()
+        wrong[1, at] = 1.0
+        with pytest.raises(InputError, match=sentence):
+            numerics.solve_ensemble(cases.equations(), wrong, (0, 1), INPUTS, kernels=cases.kernels())
 
 
 # a user's cost -------------------------------------------------------------------------------------------------------

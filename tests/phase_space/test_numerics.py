@@ -278,7 +278,6 @@ ARRAY = np.ones((GRID[0].size, GRID[1].size))
         ({"H": "p**2/2"}, "give a SymPy expression"),
         ({"H": space.P[0] ** 2}, "holds operators.*weyl_symbol"),
         ({"H": x**2 * p**2}, r"mixes x and p; only .* T\(p\) \+ U\(x\).*moyal_equation"),
-        ({"H": QUARTIC + x * sp.cos(space.t)}, "depends on time"),
         ({"H": plane.p[0] ** 2, "space": plane}, "2 degrees of freedom"),
         ({"H": p**2 / 2 + sp.Function("U")(x)}, "cannot be evaluated|no numerical form|not known|undefined"),
         ({"space": "x p"}, "no phase space"),

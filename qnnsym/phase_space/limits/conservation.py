@@ -41,7 +41,7 @@ class _Conserved:
                 f"conserved({', '.join(map(repr, unknown))}) names what was not recorded; use one of "
                 f"{', '.join(sorted(solution.expect))}, or add it to observe=[...]."
             )
-        driven = Subject.of(context.model).equation.hamiltonian.has(context.model.space.t)
+        driven = Subject.of(context.model).driven
         tolerance = self.tolerance
         if tolerance is None:
             tolerance = float(solution.provenance.get("tolerance", DEFAULT))

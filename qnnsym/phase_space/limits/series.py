@@ -7,6 +7,7 @@ from math import isinf
 from typing import Any
 
 from qnnsym.checks.check import Check, Context
+from qnnsym.checks.orders import LEAST
 from qnnsym.errors import InputError
 from qnnsym.phase_space.limits.subject import (
     RESOLUTION,
@@ -55,43 +56,52 @@ class truncated:
         gaps: dict[int, list[float]] = {n: [] for n in cuts}
         floors = dict.fromkeys(cuts, 0.0)
         rows: list[Check] = []
-        try:
-            if last is not None:
-                rows.append(self._ends(subject, last, float(context.model.hbar)))
-            for hbar in self.hbars if cuts else ():
+        if last is not None:
+            rows.append(self._ends(subject, last, float(context.model.hbar)))
+        refused = ""
+        for hbar in self.hbars if cuts else ():
+            try:
                 self._measure(subject, hbar, gaps, floors)
-        except InputError as error:
-            return [Check.not_applicable(self.name, "its states on a grid", str(error), SOURCE)]
+            except InputError as error:
+                refused = str(error)
+                break
         note = f"widths a = c = 1/2, t = {self.time:g}"
         for n in cuts:
+            quantity, found = f"order in hbar of |W_{n} - W|/|W|, cut at hbar^{n}", gaps[n]
+            if refused and len(found) < LEAST:
+                rows.append(Check.not_applicable(self.name, quantity, refused, SOURCE))
+                continue
             rows.append(
                 order_row(
-                    self.name, f"order in hbar of |W_{n} - W|/|W|, cut at hbar^{n}", self.hbars, gaps[n], n + 2.0,
+                    self.name, quantity, self.hbars[: len(found)], found, n + 2.0,
                     SOURCE, tolerance=self.tolerance, floor=floors[n], note=note,
                     predicted=subject.predicted(n // 2 + 1, self.hbars[0], subject.fixed_widths(), self.time),
                 )
             )  # fmt: skip
-        if cuts:
+        if cuts and all(gaps.values()):
             labels = {n: f"cut at hbar^{n}" for n in cuts}
+            number = min(map(len, gaps.values()))
             context.figures.append(
                 order_figure(
-                    "truncation", self.hbars, {labels[n]: gaps[n] for n in cuts}, {labels[n]: n + 2.0 for n in cuts},
-                    xlabel="hbar", ylabel="distance from the exact evolution",
-                    caption=f"Truncated against exact evolution, {note}.",
+                    "truncation", self.hbars[:number], {labels[n]: gaps[n][:number] for n in cuts},
+                    {labels[n]: n + 2.0 for n in cuts}, xlabel="hbar", ylabel="distance from the exact evolution",
+                    caption=f"Truncated against exact evolution at t = {self.time:g}, {note}.",
                 )
             )  # fmt: skip
         return rows
 
     def _ends(self, subject: Subject, last: int, hbar: float) -> Check:
         """The model's own hbar, where the terms are large."""
-        exact = subject.evolved(subject.fixed_widths(), self.time, hbar, tolerance=TOLERANCE)
-        cut = subject.evolved(
-            subject.fixed_widths(), self.time, hbar, tolerance=TOLERANCE, grid=exact.grid, order=last
-        )
+        quantity, state = f"|W_{last} - W|/|W|, cut at hbar^{last}", subject.fixed_widths()
+        try:
+            exact = subject.evolved(state, self.time, hbar, tolerance=TOLERANCE)
+            cut = subject.evolved(state, self.time, hbar, tolerance=TOLERANCE, grid=exact.grid, order=last)
+        except InputError as error:
+            return Check.not_applicable(self.name, quantity, str(error), SOURCE)
         gap, bound = distance(cut.final, exact.final), RESOLUTION * TOLERANCE
         degree = int(max(subject.degrees()))
         detail = f"H is a polynomial of degree {degree}: the series ends at hbar^{last}; hbar = {hbar:g}"
-        return Check.below(self.name, f"|W_{last} - W|/|W|, cut at hbar^{last}", gap, bound, SOURCE, detail)
+        return Check.below(self.name, quantity, gap, bound, SOURCE, detail)
 
     def _measure(self, subject: Subject, hbar: float, gaps: dict, floors: dict) -> None:
         state, tolerance = subject.fixed_widths(), CUTS[max(gaps)]
