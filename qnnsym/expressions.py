@@ -312,7 +312,9 @@ class _Reader:
         try:
             signature.bind(*arguments, **options)
         except TypeError as error:
-            raise InputError(f"{self._quote(node)}: {error}; write {name}{signature}.") from None
+            bare = [p.replace(annotation=inspect.Parameter.empty) for p in signature.parameters.values()]
+            shown = inspect.Signature(bare)
+            raise InputError(f"{self._quote(node)}: {error}; write {name}{shown}.") from None
         try:
             return function(*arguments, **options)
         except InputError:

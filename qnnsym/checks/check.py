@@ -144,9 +144,18 @@ def read_checks(path: str | Path) -> list[Check]:
     """
     try:
         rows = json.loads(Path(path).read_text(encoding="utf-8"))
-        return [Check(**row) for row in rows]
-    except (OSError, ValueError, TypeError) as error:
+        if not isinstance(rows, list):
+            raise ValueError("it is no list")
+        return [_checked(Check(**row)) for row in rows]
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise StorageError(f"{path} cannot be read as a list of checks ({error}); run the model again.") from error
+
+
+def _checked(check: Check) -> Check:
+    texts = (check.name, check.quantity, check.source, check.detail)
+    if not all(isinstance(t, str) for t in texts) or check.verdict not in (PASS, FAIL, NOT_APPLICABLE):
+        raise ValueError("a row is no check")
+    return check
 
 
 def shown(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from qnnsym.codegen.manifest import (
     write_folder,
 )
 from qnnsym.equations.indexed import EquationSet
+from qnnsym.errors import StorageError
 
 KERNELS = "kernels.py"
 
@@ -67,6 +69,8 @@ def render(model: str, kind: str, equations: Mapping[str, EquationSet], line: st
 def built(source: Source, root: Path) -> Path:
     """The folder `root/<signature>` with these kernels, written unless it is there and whole.
 
+    Where nothing can be written, a temporary folder takes its place, which lasts as long as the process needs it.
+
     Raises:
         KernelRefused: when the folder was tampered with.
     """
@@ -74,6 +78,8 @@ def built(source: Source, root: Path) -> Path:
     command = f"removing {folder} and running again"
     if folder.is_dir():
         check_folder(folder, command)
-    else:
-        write_folder(folder, source.files, source.manifest)
-    return folder
+        return folder
+    try:
+        return write_folder(folder, source.files, source.manifest)
+    except StorageError:
+        return write_folder(Path(tempfile.mkdtemp(prefix="qnnsym-")), source.files, source.manifest)

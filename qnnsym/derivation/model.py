@@ -70,6 +70,16 @@ class Model:
             )
         if self.hamiltonian is None:
             raise InputError(f"The model {self.name} has no Hamiltonian; give hamiltonian=... .")
+        for what, given, kind in (
+            ("checks", self.checks, Sequence), ("references", self.references, Sequence),
+            ("options", self.options, Mapping), ("values", self.values, Mapping),
+        ):  # fmt: skip
+            if not isinstance(given, kind) or isinstance(given, str):
+                shape = "a list" if kind is Sequence else "a dictionary"
+                raise InputError(f"{what} of the model {self.name} is {given!r}; give {shape}.")
+        wrong = [check for check in self.checks if not (hasattr(check, "run") and hasattr(check, "applies"))]
+        if wrong:
+            raise InputError(f"{wrong[0]!r} in checks of the model {self.name} is no check; use those of `limits`.")
         if self.room_name is None:
             raise InputError(
                 f"The Hamiltonian of {self.name} is {self.hamiltonian!r} and no phase space is given; "

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +13,7 @@ import sympy as sp
 from qnnsym.codegen.build import KERNELS, built, render
 from qnnsym.codegen.emit import numpy_function
 from qnnsym.codegen.lower import lower
-from qnnsym.errors import InputError, SolverError, StorageError
+from qnnsym.errors import InputError, SolverError
 from qnnsym.neural.characteristic import CharacteristicEquations
 from qnnsym.neural.hamiltonian import QuadraticCost
 from qnnsym.solvers import ensemble
@@ -172,11 +170,7 @@ def kernels_of(eqs: CharacteristicEquations) -> Kernels:
 @lru_cache(maxsize=16)
 def _kernels(equations: EquationSet, tangent: EquationSet, line: str, workspace: Workspace) -> Kernels:
     source = render("network", "neural", {"rhs": equations, "rhs_jvp": tangent}, line)
-    try:
-        root = workspace.kernels if workspace.cache is not None else Path(tempfile.mkdtemp(prefix="qnnsym-"))
-        folder = built(source, root)
-    except StorageError:
-        folder = built(source, Path(tempfile.mkdtemp(prefix="qnnsym-")))
+    folder = built(source, workspace.kernels)
     m = source.manifest
     return load_kernels(folder / KERNELS, m.functions, m.signature, m.parameters, workspace.cache)
 

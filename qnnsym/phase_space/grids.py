@@ -159,6 +159,11 @@ def propose_grid(
     velocity = numeric(sp.diff(sp.sympify(kinetic), ps), (ps, space.t), numbers)
     slope = numeric(sp.diff(sp.sympify(potential), xs), (xs, space.t), numbers)
     pieces = [[float(numeric(entry, (), numbers)()) for entry in piece] for piece in state_extent]
+    if not all(0 < width < math.inf for piece in pieces for width in piece[1::2]) or not np.isfinite(pieces).all():
+        raise InputError(
+            f"The state has the centres and widths {', '.join(f'{v:.3g}' for v in pieces[0])} (x, then p) in numbers; "
+            "they have to be finite, and the widths positive. Give a state of another shape, or grid=(x, p)."
+        )
     reach = math.sqrt(math.log(10 / tolerance))
     duration = float(times[-1] - times[0])
     tangent = order == 0

@@ -165,6 +165,9 @@ class _Problem:
                 f"The parameter {negative[0]} is declared positive and was given {parameters[negative[0]]:g}; write "
                 "the sign in the Hamiltonian."
             )
+        zeros = [s for s, value in parameters.items() if value == 0]
+        if zeros and hamiltonian.subs({s: 0 for s in zeros}).has(sp.zoo, sp.nan, sp.oo):
+            raise InputError(f"H = {hamiltonian} is not finite with {zeros[0]} = 0; give another number.")
         return cls(equation, space, number, parameters)
 
     @property

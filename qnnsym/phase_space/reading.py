@@ -10,6 +10,11 @@ from flint import fmpq, fmpq_mpoly, fmpq_mpoly_ctx
 
 from qnnsym.phase_space.collect import Generator, NotClosed, exponential_parts, power_parts
 
+NOT_CLOSED = (
+    "is not made of the generators of this ring; write H with powers, roots, exponentials, and trigonometric or "
+    "hyperbolic functions."
+)
+
 
 class Reader:
     """Reads expressions over one tuple of generators; what was read once is kept.
@@ -91,7 +96,7 @@ class Reader:
             return self._exponential(expression)
         if expression.is_Pow:
             return self._power(expression)
-        raise NotClosed(f"{expression} is not made of the generators of this ring.")
+        raise NotClosed(f"{expression} {NOT_CLOSED}")
 
     def _exponential(self, expression: Any) -> fmpq_mpoly:
         content, argument = exponential_parts(expression)
@@ -99,7 +104,7 @@ class Reader:
             c, u = self._generators[i].content, self._generators[i].argument
             if u == argument and (content / c).is_positive:
                 return self._gens[i] ** int(content / c)
-        raise NotClosed(f"{expression} is not made of the generators of this ring.")
+        raise NotClosed(f"{expression} {NOT_CLOSED}")
 
     def _power(self, expression: Any) -> fmpq_mpoly:
         parts = power_parts(expression)
@@ -114,15 +119,23 @@ class Reader:
                     product = product * self._gens[i] ** int(content / g.content)
                     break
             else:
-                raise NotClosed(f"{expression} is not made of the generators of this ring.")
+                raise NotClosed(f"{expression} {NOT_CLOSED}")
         whole = sp.floor(parts.power)
         fraction = parts.power - whole
         if fraction:
-            g, i = next((g, i) for g, i in members if g.kind == "root")
+            g, i = _of_kind(members, "root", expression)
             product = product * self._gens[i] ** int(fraction / g.exponent)
         if whole > 0:
             product = product * self.read(parts.base) ** int(whole)
         elif whole < 0:
-            i = next(i for g, i in members if g.kind == "inverse")
+            _, i = _of_kind(members, "inverse", expression)
             product = product * self._gens[i] ** int(-whole)
         return product
+
+
+def _of_kind(members: list[tuple[Any, int]], kind: str, expression: sp.Expr) -> tuple[Any, int]:
+    """The generator of a kind, with its position."""
+    for g, i in members:
+        if g.kind == kind:
+            return g, i
+    raise NotClosed(f"{expression} {NOT_CLOSED}")

@@ -13,6 +13,9 @@ import numpy as np
 
 from qnnsym.errors import InputError, StorageError
 
+# More output times than this are a slip of the pen, and would fill the memory before anything else is noticed.
+MOST_TIMES = 10_000_000
+
 
 class Status(Enum):
     """How a solution ended; the text says what to do next."""
@@ -203,6 +206,8 @@ def as_times(times: Any) -> np.ndarray:
         start, stop, number = float(times[0]), float(times[1]), int(times[2])
         if number < 2 or not np.isfinite([start, stop]).all() or start == stop:
             raise InputError(f"times={times} is no range; write (start, stop, number) with number of at least 2.")
+        if number > MOST_TIMES:
+            raise InputError(f"times={times} are {number} output times; give at most {MOST_TIMES}.")
         return np.linspace(start, stop, number)
     try:
         array = np.asarray(times, dtype=float)

@@ -262,6 +262,11 @@ def propagate_split(
             f"{times.size} states of {x.size} x {p.size} points take {times.size * w.nbytes / 2**30:.0f} GiB; give "
             "store_states=False, fewer times or a coarser grid."
         )
+    if step is not None and abs(times[-1] - times[0]) / step > MAX_STEPS:
+        raise InputError(
+            f"A step of {step:g} over t = {abs(times[-1] - times[0]):g} makes more than {MAX_STEPS} steps; give a "
+            "longer step, or none to have it chosen."
+        )
     propagator = SplitPropagator((x, p), kinetic, potential, workers, float(times[0]))
     record = _Record((x, p), propagator, hbar, e_ops or {}, times.size)
     kept = np.empty((times.size, *w.shape)) if store_states else None
@@ -377,7 +382,7 @@ class _Steps:
                 taken, small = (2, h) if count > 1 else (1, h / 2)
                 after, error = self._pair(w, self.composition, sign * small, now)
                 # Unmeasured steps count as the worse of their two neighbours.
-                coefficient = error / small**power
+                coefficient = error / small**power if small**power else 0.0  # an interval too short to matter
                 behind = self.weight * max(self.coefficient, coefficient)
                 refused = not self.fixed and self._too_large(error, small, h)
                 again = safe if behind > 2 * self.rate * self.elapsed and not self.floor else None

@@ -138,3 +138,18 @@ def test_a_solver_that_gives_up_is_a_failed_row(error):
 def test_an_error_of_the_input_or_the_program_is_an_error(error):
     with pytest.raises(type(error)):
         run_checks([Specification(error)], Context("model"))
+
+
+@pytest.mark.parametrize("text", ("{}", '[{"name": 1}]', "[" * 100_000, '"rows"'))
+def test_what_is_no_list_of_checks_is_damage(tmp_path, text):
+    path = tmp_path / "checks.json"
+    path.write_text(text)
+    with pytest.raises(StorageError, match="run the model again"):
+        read_checks(path)
+
+
+def test_a_verdict_that_there_is_not_is_damage(tmp_path):
+    path = write_checks(tmp_path / "checks.json", [Check.below("a", "b", 0.0, 1.0, "c")])
+    path.write_text(path.read_text().replace('"pass"', '"maybe"'))
+    with pytest.raises(StorageError, match="no check"):
+        read_checks(path)

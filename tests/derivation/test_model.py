@@ -53,3 +53,12 @@ def test_models_do_not_share_their_defaults():
     assert first.values == {} and first.values is not second.values
     with pytest.raises(AttributeError):
         first.name = "other"
+
+
+@pytest.mark.parametrize("wrong", ({"checks": ["energy"]}, {"checks": "energy"}, {"options": [1]}, {"references": 5}))
+def test_fields_of_a_wrong_kind_are_said(wrong):
+    from qnnsym.phase_space import PhaseSpace
+
+    space = PhaseSpace("x", "p")
+    with pytest.raises(InputError, match=f"{next(iter(wrong))} of the model one"):
+        Model(name="one", hamiltonian=space.p[0] ** 2, space=space, **wrong)

@@ -23,7 +23,6 @@ from tests.phase_space.limits.models import (
     p,
     plane,
     solved,
-    space,
     verdicts,
     x,
 )
