@@ -362,10 +362,22 @@ def _table(H: sp.Expr, space: PhaseSpace, top: int) -> tuple[Term, ...]:
 
 def _derivative_of(f: sp.Expr, space: PhaseSpace) -> Callable[[tuple[int, ...]], Any]:
     """Mixed derivatives by multi-index: ring elements where f closes, SymPy's otherwise."""
+
+    def by_sympy(alpha: tuple[int, ...]) -> Any:
+        return sp.diff(f, *((v, i) for v, i in zip(space.variables, alpha, strict=True) if i))
+
     try:
-        return element(f, space).derivative
+        closed = element(f, space)
     except NotClosed:
-        return lambda alpha: sp.diff(f, *((v, i) for v, i in zip(space.variables, alpha, strict=True) if i))
+        return by_sympy
+
+    def derivative(alpha: tuple[int, ...]) -> Any:
+        try:
+            return closed.derivative(alpha)
+        except NotClosed:  # some functions leave the ring with a higher derivative only
+            return by_sympy(alpha)
+
+    return derivative
 
 
 def _powers(value: Any, hbar: sp.Symbol) -> Iterable[tuple[int, Any]]:

@@ -234,3 +234,10 @@ def test_latex():
     assert pendulum.latex(2).endswith(r"+ \mathcal{O}\left(\hbar^{4}\right)")
     assert r"- \cos{\left(x + \tfrac{i \hbar}{2} \partial_{p}\right)}" in pendulum.latex_exact()
     assert r"\sin\left[" in moyal_equation(x**2 * p**2, space).latex_exact()
+
+
+def test_a_function_that_leaves_the_ring_with_a_higher_derivative_is_differentiated_by_sympy():
+    H = p**2 / 2 + sp.asin(x)
+    rows = {(row.hbar_power, row.dp): row.coefficient for row in moyal_equation(H, space, 2).terms if row.dp != (0,)}
+    assert sp.simplify(rows[0, (1,)] - sp.diff(H, x)) == 0
+    assert sp.simplify(rows[2, (3,)] + sp.diff(H, x, 3) / 24) == 0
