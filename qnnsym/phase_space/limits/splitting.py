@@ -98,26 +98,27 @@ class splitting_orders:
             errors[name] = [distance(final(name, n), reference) for n in counts]
             slopes[name] = float(composition.order)
             quantity = f"order in the step, {name}"
-            seen = sum(not error <= floor for error in errors[name])
-            if 0 < seen < LEAST and (counts[0] == FEWEST or floor > FLOOR):
-                reason = (
-                    f"{counts[0]} steps have the error {errors[name][0]:.1e}, and more of them fall below {floor:.0e} "
-                    "before the order shows; a longer time or a grid with more room would show it."
-                )
-                rows.append(Check.not_applicable(self.name, quantity, reason, composition.source))
-                continue
-            if not seen and composition.order == 2 and due > MARGIN * floor:
-                detail = f"all differences are below {floor:.0e} where classical points are off by {due:.1e} of a width"
+            if max(errors[name]) <= FLOOR and composition.order == 2 and due > MARGIN * FLOOR:
+                detail = f"all differences are below {FLOOR:.0e} where classical points are off by {due:.1e} of a width"
                 rows.append(
                     Check(
                         self.name, quantity, 2.0, "no difference", self.tolerance, FAIL, composition.source, detail
                     )
                 )  # fmt: skip
                 continue
+            seen = sum(not error <= floor for error in errors[name])
+            if FLOOR < max(errors[name]) < inf and seen < LEAST and (counts[0] == FEWEST or floor > FLOOR):
+                reason = (
+                    f"{counts[0]} steps have the error {errors[name][0]:.1e}, and more of them fall below {floor:.0e} "
+                    "before the order shows; a longer time or a grid with more room would show it."
+                )
+                rows.append(Check.not_applicable(self.name, quantity, reason, composition.source))
+                continue
+            resolved = FLOOR if max(errors[name]) <= FLOOR else floor
             rows.append(
                 order_check(
                     self.name, quantity, steps[name], errors[name], composition.order, composition.source,
-                    self.tolerance, floor,
+                    self.tolerance, resolved,
                 )
             )  # fmt: skip
         context.figures += [

@@ -48,6 +48,7 @@ def _first_correction(kinetic, potential, to):
 BREAKS = {
     "potential flipped": lambda K, V: (K, -V),
     "kinetic flipped": lambda K, V: (-K, V),
+    "both flipped": lambda K, V: (-K, -V),
     "kinetic dropped": lambda K, V: (sp.S.Zero, V),
     "potential dropped": lambda K, V: (K, sp.S.Zero),
     "hbar squared doubled": lambda K, V: (K, V.subs(hbar, sp.sqrt(2) * hbar)),

@@ -4,6 +4,7 @@ import pytest
 import sympy as sp
 
 from qnnsym.checks.check import FAIL, NOT_APPLICABLE, PASS, Context
+from qnnsym.errors import InputError
 from qnnsym.phase_space import limits
 from qnnsym.phase_space.limits.series import last_power
 from qnnsym.phase_space.limits.subject import Subject
@@ -23,8 +24,8 @@ from tests.phase_space.limits.models import (
 )
 
 LIMIT = limits.truncated(hbars=(0.05, 0.035, 0.025, 0.0175), time=0.5)
-# At twice the values of hbar the second cut stays visible.
-COARSE = limits.truncated(hbars=(0.1, 0.075, 0.055, 0.04), time=0.5)
+# The second cut takes longer to be visible.
+LONGER = limits.truncated(hbars=(0.05, 0.038, 0.029, 0.022), time=1.0)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def test_a_series_that_ends_is_exact_and_one_that_is_cut_is_of_the_next_order():
 
 
 def test_a_series_that_does_not_end_has_the_order_of_every_cut():
-    rows = COARSE.run(Context(model(PENDULUM)))
+    rows = LONGER.run(Context(model(PENDULUM)))
     assert verdicts(rows) == [PASS, PASS] and [r.expected for r in rows] == [2.0, 4.0]
 
 
@@ -79,13 +80,30 @@ def test_for_quadratic_hamiltonians_the_classical_cut_is_exact(H):
 )
 def test_broken_physics_fails(monkeypatch, H, broken, orders, expected):
     break_physics(monkeypatch, broken, orders)
-    limit = COARSE if H == PENDULUM else LIMIT
+    limit = LONGER if H == PENDULUM else LIMIT
     assert verdicts(limit.run(Context(model(H)))) == expected
 
 
-def test_a_grid_that_cannot_be_had_is_said_and_spoils_nothing_else():
-    rows = LIMIT.run(Context(model(QUARTIC, hbar=1e-4)))
+def test_a_grid_that_cannot_be_had_is_said_and_spoils_nothing_else(monkeypatch):
+    right, unavailable = Subject.evolved, {0.1}
+
+    def evolved(self, state, time, hbar, **options):
+        if hbar in unavailable:
+            raise InputError("over 1024 per axis")
+        return right(self, state, time, hbar, **options)
+
+    monkeypatch.setattr(Subject, "evolved", evolved)
+    rows = LIMIT.run(Context(model(hbar=0.1)))
     assert verdicts(rows) == [NOT_APPLICABLE, PASS] and "over 1024 per axis" in rows[0].detail
+    unavailable.add(0.025)
+    assert verdicts(LIMIT.run(Context(model(hbar=0.1)))) == [NOT_APPLICABLE, NOT_APPLICABLE]
+    unavailable.remove(0.025)
+    unavailable.add(0.012)
+    five = limits.truncated(hbars=(*LIMIT.hbars, 0.012), time=0.5)
+    assert verdicts(five.run(Context(model(hbar=0.1)))) == [NOT_APPLICABLE, PASS]
+
+
+def test_states_that_escape_are_said():
     rows = limits.truncated(time=5.0).run(Context(model(p**2 / 2 - x**4)))
     assert verdicts(rows) == [NOT_APPLICABLE] * 2 and all("escape to infinity" in r.detail for r in rows)
 
