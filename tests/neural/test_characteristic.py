@@ -111,8 +111,9 @@ def test_indexed_equations_equal_sympy_for_every_activation(activation, neurons,
 
 
 @pytest.mark.parametrize("neurons, inputs", SIZES)
-@pytest.mark.parametrize("masked, dynamical", [(True, False), (False, True), (True, True)])
-@pytest.mark.parametrize("kinetic", ["plus", "minus"])
+@pytest.mark.parametrize(
+    "masked, dynamical, kinetic", [(True, False, "plus"), (False, True, "minus"), (True, True, "plus")]
+)
 def test_missing_and_static_weights_keep_their_places(masked, dynamical, kinetic, neurons, inputs):
     mask, moves = masks(neurons, inputs)
     net = Network(neurons, inputs, "tanh", mask if masked else None)
@@ -128,8 +129,7 @@ def user_cost(net):
 
 
 @pytest.mark.parametrize("neurons, inputs", SIZES)
-@pytest.mark.parametrize("dynamical", [False, True])
-@pytest.mark.parametrize("kinetic", ["plus", "minus"])
+@pytest.mark.parametrize("dynamical, kinetic", [(False, "plus"), (True, "minus")])
 def test_a_users_cost_acts_on_the_entries_it_names(dynamical, kinetic, neurons, inputs):
     net = Network(neurons, inputs, mask=masks(neurons, inputs)[0] if dynamical else None)
     moves = masks(neurons, inputs)[1] if dynamical else None

@@ -103,14 +103,14 @@ def test_own_functions_are_rewritten_with_the_same_values(function):
 
 
 # A sample of what `python -m tests.neural.mutations` makes: (every n-th slip in the rates, tangents, Hamiltonian).
-SAMPLE = {"equations": 25, "tangent": 130, "Hamiltonian": 12}
+SAMPLE = {"equations": 40, "tangent": 250, "Hamiltonian": 15}
 
 
 @pytest.mark.parametrize("name", list(models()))
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_slips_of_the_pen_are_caught(kind, name):
     found = outcomes(kind, models()[name], SAMPLE[kind])
-    assert len(found) >= 2
+    assert found
     escaped = [what for what, by in found if by is None]
     assert len(escaped) <= 0.05 * len(found), escaped
 
