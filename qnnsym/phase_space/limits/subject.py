@@ -23,6 +23,8 @@ from qnnsym.solvers.split_operator import EDGES
 CASE = "W. B. Case, Am. J. Phys. 76, 937 (2008)"
 # A difference within this many times the solver's own error is not seen.
 RESOLUTION = 10
+# Where the solver resolves no more than this, its evolution is worth nothing.
+HOPELESS = 1e-2
 # The size of a term along the flow may be this much smaller than at the start.
 MARGIN = 30
 
@@ -190,6 +192,9 @@ def order_row(
         predicted: size of the leading term at the largest hbar.
         note: how it was measured.
     """
+    if floor > HOPELESS:
+        detail = f"the solver's own error is about {floor / RESOLUTION:.1e}: nothing can be told; {note}"
+        return Check(name, quantity, float(expected), "", tolerance, FAIL, source, detail)
     ladder = np.sort(np.asarray(hbars, float))[::-1]
     seen = np.sum(~(np.asarray(gaps) <= floor))  # a NaN is no small difference
     if seen < LEAST:

@@ -56,6 +56,12 @@ def test_a_nan_is_no_small_difference(at):
     assert row(np.full(5, math.nan), predicted=0.0).verdict == FAIL
 
 
+def test_an_error_that_hides_everything_is_no_excuse():
+    for gaps in (H**2, np.full(5, 1e-3)):
+        hidden = row(gaps, floor=0.1, predicted=0.0)
+        assert hidden.verdict == FAIL and "nothing can be told" in hidden.detail
+
+
 # Subjects
 
 
