@@ -283,13 +283,19 @@ def propagate_split(
     run = _Steps(propagator, COMPOSITIONS[method] if method else None, step, tolerance, times)
     with Progress(label, progress) as bar:
         try:
-            for n in range(1, times.size):
-                for fraction, part in run.interval(w, times[n - 1], times[n] - times[n - 1]):
+            n, share = 1, 0.0
+            while n < times.size:
+                for fraction, part in run.interval(w, n, times[n - 1], times[n] - times[n - 1], share):
                     w = part
                     bar.update((n - 1 + fraction) / (times.size - 1))
                 if run.exhausted:
                     status = Status.STEP_TOO_SMALL
                     break
+                if run.back is not None:
+                    # What was recorded since is not good enough, and is recorded anew.
+                    (w, n, share), done, run.back = run.back, run.back[1], None
+                    continue
+                share = 0.0
                 record.measure(n, w, times[n])
                 if kept is not None:
                     kept[n] = w
@@ -299,6 +305,7 @@ def propagate_split(
                 lost = give_up is not None and max(record.edges.values()) > give_up
                 if lost or status is Status.NON_FINITE:
                     break
+                n += 1
         except KeyboardInterrupt:
             status = Status.INTERRUPTED
     statistics = {
@@ -351,6 +358,9 @@ class _Steps:
         self.unmeasured, self.weight, self.elapsed = 0, 0.0, 0.0
         self.gap, self.chosen_h = 2, math.inf
         self.steps, self.longest, self.exhausted = 0, 0.0, False
+        # W, interval, share of it done and steps at the last measurement; where to begin again, after `interval` ended.
+        self.safe: tuple[np.ndarray, int, float, int] | None = None
+        self.back: tuple[np.ndarray, int, float] | None = None
 
     def total_error(self, rounding: bool = True) -> float:
         """The sum of local errors so far, and of rounding, relative to the norm of W."""
@@ -358,14 +368,16 @@ class _Steps:
         rounded = np.finfo(float).eps / 4 * self.propagator.transforms if rounding else 0.0
         return self.sum + self.weight * self.coefficient + rounded
 
-    def interval(self, w: np.ndarray, start: float, duration: float) -> Iterator[tuple[float, np.ndarray]]:
-        """Advance by one output interval from a time on; yields (share done, W), the last with share 1.
+    def interval(
+        self, w: np.ndarray, n: int, start: float, duration: float, done: float = 0.0
+    ) -> Iterator[tuple[float, np.ndarray]]:
+        """Advance by output interval n from a time on, a share of it done; yields (share done, W), the last with 1.
 
-        The steps of an interval are equal unless the tolerance asks for shorter ones on the way.
+        The steps of an interval are equal unless the tolerance asks for shorter ones on the way. Where those of an
+        earlier interval turn out to have been too long, it ends with `back` set to where they began.
         """
         sign, length = (1.0 if duration > 0 else -1.0), abs(float(duration))
-        done, count = 0.0, 0
-        safe: tuple[np.ndarray, float, int] | None = None  # W, share and steps at the last measurement
+        count = 0
         while done < 1:
             now = start + done * duration
             if not self.h:
@@ -385,7 +397,7 @@ class _Steps:
                 coefficient = error / small**power if small**power else 0.0  # an interval too short to matter
                 behind = self.weight * max(self.coefficient, coefficient)
                 refused = not self.fixed and self._too_large(error, small, h)
-                again = safe if behind > 2 * self.rate * self.elapsed and not self.floor else None
+                again = self.safe if behind > 2 * self.rate * self.elapsed and not self.floor else None
                 if refused or again:
                     count = 0
                     if again:
@@ -397,12 +409,18 @@ class _Steps:
                         # Where so much shorter steps are needed, another composition may be cheaper.
                         self._pilot(w, sign, now)
                     if again:
-                        (w, done, self.steps), safe = again, None
-                        w = w.copy()
+                        (w, begun, done, self.steps), self.safe = again, None
+                        if begun != n:
+                            self.back = w, begun, done
+                            return
                     continue
                 w = after
                 self.sum += behind + 2 * error
-                self.gap = min(LONGEST_GAP, 2 * self.gap) if coefficient < 2 * self.coefficient else 2
+                if coefficient < 2 * self.coefficient:
+                    self.gap = min(LONGEST_GAP, max(1, 2 * self.gap))
+                else:
+                    # While it grows that fast every step is looked at; given steps stay whole, in pairs.
+                    self.gap = 0 if self.coefficient and not self.fixed else 2
                 self.coefficient, self.weight, self.elapsed, self.unmeasured = coefficient, 0.0, 0.0, 0
             else:
                 taken = min(count, self.gap - self.unmeasured)
@@ -414,8 +432,8 @@ class _Steps:
             self.longest = max(self.longest, h)
             done = 1.0 if taken == count else done + (1 - done) * taken / count
             count -= taken
-            if not self.unmeasured and not self.fixed and done < 1:
-                safe = (w.copy(), done, self.steps)
+            if not self.unmeasured and not self.fixed:
+                self.safe = (w.copy(), n, done, self.steps)
             yield done, w
 
     def _pair(self, w: np.ndarray, composition: Composition, h: float, t: float) -> tuple[np.ndarray, float]:
@@ -436,6 +454,9 @@ class _Steps:
             if found < 0.01 * self.rate:
                 # Far too good. Anything less keeps its step, and with it the factors that belong to the step.
                 self.h = min(0.9 * wanted, 2 * h)
+            elif small < h and not self.floor:
+                # Halves were measured in place of a lone step; the steps that nobody measures must be no worse.
+                self.h = min(self.h, max(small, 0.9 * wanted))
             return False
         saturated = error * 2.0 ** (q + 1) > SATURATED
         useless = any(small < 0.75 * longer and found / small > rate / longer for longer, rate in self.refused[-1:])

@@ -6,7 +6,7 @@ import pytest
 from qnnsym.errors import InputError
 from qnnsym.solvers.compositions import COMPOSITIONS
 from qnnsym.solvers.solution import Solution, Status
-from qnnsym.solvers.split_operator import SplitPropagator, propagate_split
+from qnnsym.solvers.split_operator import SplitPropagator, _Steps, propagate_split
 
 HBAR = 0.1
 
@@ -119,18 +119,49 @@ def test_backward_undoes_forward():
     assert relative(back.final, packet()) < 1e-12
 
 
-def test_an_error_that_grows_on_the_way_shortens_the_step():
-    # A packet in free flight, then at a wall.
+@pytest.fixture(scope="module")
+def at_a_wall():
+    """A packet in free flight, then at a wall: its error grows a thousandfold on the way."""
     grid = axis(3.2, 144), axis(3.2, 144)
 
     def wall(x, theta):
         return 2 * np.exp(2 * x - 3) * np.sinh(HBAR * theta) / HBAR
 
-    w = packet(-1.0, 1.4, grid)
-    found = propagate_split(w, grid, (0, 2.2, 2), free, wall, hbar=HBAR, tolerance=1e-5)
-    exact = propagate_split(w, grid, (0, 2.2, 2), free, wall, hbar=HBAR, method="blanes_moan6", step=0.005)
-    assert relative(found.final, exact.final) < found.diagnostics["estimated_error"] < 1e-5
-    assert found.statistics["steps"] > 1.5 * 2.2 / found.provenance["longest_step"]
+    def run(times=(0, 2.2, 2), **options):
+        return propagate_split(packet(-1.0, 1.4, grid), grid, times, free, wall, hbar=HBAR, **options)
+
+    exact = run((0, 2.2, 23), method="blanes_moan6", step=0.0125)
+    return run, exact
+
+
+@pytest.mark.parametrize("outputs", (2, 12, 23))
+def test_an_error_that_grows_on_the_way_shortens_the_step(at_a_wall, outputs):
+    run, exact = at_a_wall
+    found = run((0, 2.2, outputs), tolerance=1e-5)
+    assert relative(found.final, exact.final) < found.diagnostics["estimated_error"] < 1e-5 and not found.warnings
+    if outputs == 2:
+        assert found.statistics["steps"] > 1.5 * 2.2 / found.provenance["longest_step"]
+    # Whatever was taken again, every output is the state at its time.
+    for t, w, norm in zip(found.times, found.states, found.expect["norm"], strict=True):
+        assert relative(w, exact.states[round(t / 0.1)]) < 1e-5 and norm == pytest.approx(1, abs=1e-9)
+
+
+def test_outputs_after_steps_that_were_too_long_are_recorded_anew(at_a_wall, monkeypatch):
+    run, exact = at_a_wall
+    right, returns = _Steps.interval, []
+
+    def interval(self, w, n, *rest):
+        yield from right(self, w, n, *rest)
+        if self.back is not None:
+            returns.append((n, self.back[1]))
+
+    monkeypatch.setattr(_Steps, "interval", interval)
+    e_ops = {"middle": lambda w: float(w[72, 72])}
+    times = [0.0, 0.4, 0.9, 1.3, 1.8, 2.2]
+    found = run(times, tolerance=1e-5, e_ops=e_ops)
+    assert returns and all(back < n for n, back in returns) and found.success and not found.warnings
+    for t, w, value in zip(times, found.states, found.expect["middle"], strict=True):
+        assert relative(w, exact.states[round(t / 0.1)]) < 1e-5 and value == w[72, 72]
 
 
 @pytest.mark.parametrize("sizes", ((32, 48), (33, 48), (32, 45), (35, 45)))

@@ -21,6 +21,7 @@ from qnnsym.phase_space.limits.subject import (
     RESOLUTION,
     Subject,
     array_function,
+    depends_on_hbar,
     distance,
     not_separable,
     order_figure,
@@ -61,7 +62,7 @@ class classical:
     name: str = "classical limit"
 
     def applies(self, model: Any) -> str | None:
-        return not_separable(model)
+        return not_separable(model) or depends_on_hbar(model)
 
     def run(self, context: Context) -> list[Check]:
         subject = Subject.of(context.model)

@@ -12,6 +12,7 @@ from qnnsym.errors import InputError
 from qnnsym.phase_space.limits.subject import (
     RESOLUTION,
     Subject,
+    depends_on_hbar,
     distance,
     not_separable,
     order_figure,
@@ -47,7 +48,7 @@ class truncated:
     name: str = "truncation in hbar"
 
     def applies(self, model: Any) -> str | None:
-        return not_separable(model)
+        return not_separable(model) or depends_on_hbar(model)
 
     def run(self, context: Context) -> list[Check]:
         subject = Subject.of(context.model)

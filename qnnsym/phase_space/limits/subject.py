@@ -45,6 +45,13 @@ def not_separable(model: Any, driven: bool = False) -> str | None:
     return None
 
 
+def depends_on_hbar(model: Any) -> str | None:
+    """The sentence why orders in hbar say nothing about a model whose H changes with it, or None."""
+    if _hamiltonian(model).has(model.space.hbar):
+        return "H itself depends on hbar, and with it the orders."
+    return None
+
+
 def _hamiltonian(model: Any) -> sp.Expr:
     declared = {s.name for s in model.space.defaults}
     given = {str(k): v for k, v in model.values.items() if str(k) not in declared}

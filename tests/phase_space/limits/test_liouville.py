@@ -16,6 +16,7 @@ from tests.phase_space.limits.models import (
     PENDULUM,
     QUARTIC,
     break_physics,
+    hbar,
     model,
     p,
     plane,
@@ -140,6 +141,7 @@ def test_values_of_hbar_that_were_reached_are_used(monkeypatch):
     "one, reason",
     (
         (model(plane.p[0] ** 2 + plane.x[1] ** 2, space=plane), "one degree of freedom"),
+        (model(p**2 / 2 + hbar * x**4), "H itself depends on hbar"),
         (model(x**2 * p**2), "H = T"),
         (model(p**2 / 2 + x * sp.cos(space.t)), "autonomous"),
     ),

@@ -117,6 +117,7 @@ def test_a_correction_too_small_to_be_seen_is_not_applicable():
     "one, reason",
     (
         (model(plane.p[0] ** 2 + plane.x[1] ** 2, space=plane), "one degree of freedom"),
+        (model(p**2 / 2 + hbar * x**4), "H itself depends on hbar"),
         (model(x**2 * p**2), "H = T"),
     ),
 )
