@@ -195,10 +195,10 @@ def test_an_interrupted_solve_keeps_what_it_reached_and_ends_with_130(folder, ca
     write_quartic(folder)
     measure = split_operator._Record.measure
 
-    def interrupted(self, n, w):
+    def interrupted(self, n, *state):
         if n == 2:
             raise KeyboardInterrupt
-        measure(self, n, w)
+        measure(self, n, *state)
 
     monkeypatch.setattr(split_operator._Record, "measure", interrupted)
     status, _, err = call("run", "well")
