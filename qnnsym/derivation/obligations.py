@@ -166,12 +166,16 @@ class VanishingOrder:
         symbols = sorted(self.ranges, key=str)
         evaluate = _evaluator(sp.sympify(self.expression), [self.parameter, *symbols])
         powers: list[float] = []
-        with mpmath.workdps(DIGITS + 12 * (self.order + 2)):
+        digits = DIGITS + 12 * (self.order + 2)
+        # What is zero identically leaves a remainder of rounding, which has no power.
+        rounding = mpmath.mpf(10) ** (15 - digits)
+        with mpmath.workdps(digits):
             for _ in range(self.points):
                 point = {s: mpmath.mpf(repr(draw.uniform(*self.ranges[s]))) for s in symbols}
                 big, small = (abs(evaluate({**point, self.parameter: mpmath.mpf(10) ** -e})) for e in (8, 9))
                 if not (mpmath.isfinite(big) and mpmath.isfinite(small)):
                     return Proof(False, method, f"the values {mpmath.nstr(big, 3)} and {mpmath.nstr(small, 3)}")
+                big, small = (value if value > rounding else mpmath.mpf(0) for value in (big, small))
                 if big == 0 and small == 0:
                     if self.exact:
                         return Proof(False, method, f"identically zero where the power {self.order} was claimed")

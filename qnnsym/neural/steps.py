@@ -171,8 +171,11 @@ def _tangent_obligation(eqs: CharacteristicEquations, neurons: int, inputs: int,
             for number, (proved_rate, rate, product) in enumerate(rows)
         )
     ).xreplace(fixed)
-    ranges = {s: (0.3, 1.7) for s in remainder.free_symbols - {small}}
-    return VanishingOrder(plain(remainder), small, 2, ranges, exact=False)
+    remainder = plain(remainder)
+    # Both sides of a kink have to be met; without one, functions of positive arguments are met where they are real.
+    signed = remainder.has(sp.Max, sp.Heaviside)
+    ranges = {s: (-1.7 if signed and s not in general.scalars else 0.3, 1.7) for s in remainder.free_symbols - {small}}
+    return VanishingOrder(remainder, small, 2, ranges, points=6 if signed else 3, exact=False)
 
 
 def _cost_step(eqs: CharacteristicEquations) -> Step:

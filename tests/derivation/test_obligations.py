@@ -193,6 +193,14 @@ def test_an_expression_that_is_zero_meets_a_bound_and_no_exact_order():
     assert not found.holds and "identically zero" in found.detail
 
 
+def test_rounding_of_what_is_zero_identically_is_taken_for_no_power():
+    zero = sp.sin(x + h) ** 2 + sp.cos(x + h) ** 2 - 1
+    assert proof(VanishingOrder(zero, h, 2, RANGES, exact=False)).holds
+    found = proof(VanishingOrder(zero, h, 0, RANGES))
+    assert not found.holds and "identically zero" in found.detail
+    assert not proof(VanishingOrder(zero + h * sp.Rational(1, 10**40), h, 2, RANGES, exact=False)).holds
+
+
 @pytest.mark.parametrize("exact", [True, False])
 @pytest.mark.parametrize("bad", [sp.nan, sp.zoo, sp.log(0)])
 def test_a_value_that_is_no_number_fails(bad, exact):
