@@ -56,7 +56,10 @@ class Draw:
         """A matrix row times a vector, or a column times one."""
         q = self.index()
         matrix = self.random.choice([W, M])
-        kind = self.random.choice(["row", "recurrent", "transposed"])
+        kind = self.random.choice(["row", "recurrent", "transposed", "gated"])
+        if kind == "gated":  # what belongs to the row stands inside the function that is summed along it
+            gate = self.vector(k, max(depth, 0))
+            return J.sum(self.random.choice(FUNCTIONS)(matrix[k, q] * gate) * self.random.choice([1, Z[q], gate]), q)
         if kind == "row":
             return J.sum(matrix[k, q] * self.random.choice([Z[q], sp.tanh(Z[q]), 1 + Z[q]]), q)
         other = self.vector(q, max(depth, 0))

@@ -1,5 +1,7 @@
 """The derivation of neural models: its steps, their proofs, and the slips that the proofs catch."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import sympy as sp
@@ -8,7 +10,7 @@ from qnnsym import Model
 from qnnsym.errors import InputError, ObligationFailed
 from qnnsym.neural import Network, NeuralHamiltonian, QuadraticCost
 from qnnsym.neural.steps import derive, plain
-from tests.neural.mutations import KINDS, models, outcomes
+from tests.neural.mutations import KINDS, caught_by, models, outcomes, wrong_equations
 
 u, a, b = sp.symbols("u a b")
 NET = Network(2, 1)
@@ -91,6 +93,18 @@ def test_a_wrong_force_of_a_users_cost_is_caught(monkeypatch):
         derive(model(NeuralHamiltonian(NET, 1.0, 2.0, NET.y[0] ** 2)))
 
 
+@pytest.mark.parametrize("lost", ["equations", "tangent"])
+def test_a_force_that_is_forgotten_altogether_is_caught(lost):
+    """The only entry of a cost gone: what proves the entries still runs."""
+    eqs = NeuralHamiltonian(NET, 1.0, 2.0, NET.y[0] ** 4).characteristic_equations()
+    assert len(eqs.equations.entries) == 1 and caught_by(eqs) is None
+    wrong, step = replace(eqs), "Tangent equations"
+    wrong.__dict__["tangent"] = eqs.tangent.changed(entries=())
+    if lost == "equations":
+        wrong, step = replace(eqs, equations=eqs.equations.changed(entries=())), "Cost of the user"
+    assert caught_by(wrong) == step
+
+
 @pytest.mark.parametrize("function", ["logistic", "softplus", "relu", "step"])
 def test_own_functions_are_rewritten_with_the_same_values(function):
     from qnnsym.equations.functions import ELEMENTARY, MPMATH
@@ -118,14 +132,10 @@ def test_slips_of_the_pen_are_caught(kind, name):
 @pytest.mark.parametrize("name", list(models()))
 def test_without_a_slip_nothing_is_caught(name):
     """The slips above are caught for what they are: the same equations without one are proved."""
-    from tests.neural.mutations import caught_by
-
     assert caught_by(models()[name]) is None
 
 
 def test_transposing_the_recurrent_block_and_flipping_signs_are_among_the_slips():
-    from tests.neural.mutations import wrong_equations
-
     eqs = models()["tanh, quadratic cost"]
     slips = [what for what, _ in wrong_equations(eqs)]
     for part in ("transposed", "sign of", "dropped", "power of", "twice", " for ", "negated", "offset", "last term"):
