@@ -70,7 +70,7 @@ def emit_numba(functions: list[Function], header: str) -> str:
 
 def _numba_function(function: Function, printer: Printer) -> str:
     lines = [
-        f'@njit(SIGNATURE, cache=True, fastmath={FASTMATH}, error_model="numpy", pipeline_class=Disjoint)',
+        f'@njit(cache=True, fastmath={FASTMATH}, error_model="numpy", pipeline_class=Disjoint)',
         f"def {function.name}({ARGUMENTS}):",
         *_preamble(function, printer, slices=True, buffers=True),
         *(_held(line) for line in _numba_body(function.body, printer, 1)),

@@ -265,6 +265,8 @@ class NeuralHamiltonian:
         Raises:
             InputError: above the budget of single entries; each is a statement of the kernel.
         """
+        if not self.expression.free_symbols:
+            return []
         net, occurring = self.network, self.expression.free_symbols
         place: dict[sp.Basic, sp.Basic] = {s: Y[k] for k, s in enumerate(net.y)}
         place |= {s: INPUT[a] for a, s in enumerate(net.x)}
