@@ -6,7 +6,7 @@ import importlib
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +44,10 @@ def driver(cache_dir: Path | None) -> Any:
 
 
 @cache
-def _combinations(name: str) -> tuple[np.ndarray, ...]:
-    return METHODS[name].combinations()
+def _combinations(name: str) -> tuple[Any, ...]:
+    """What the driver takes of a tableau: its combinations of slopes, nodes, and numbers of slopes."""
+    tableau = METHODS[name]
+    return (*tableau.combinations(), np.array(tableau.c), tableau.stages, len(tableau.c))
 
 
 class _FirstClass:
@@ -125,10 +127,15 @@ class Problem:
         self.tangent, self.events = tangent, tuple(events)
         self.cache_dir = cache_dir
 
-    @property
+    @cached_property
     def driver(self) -> Any:
         """The compiled driver's module."""
         return driver(self.cache_dir)
+
+    @cached_property
+    def first_class(self) -> Any:
+        """The kernel as the driver takes it."""
+        return _first_class(self.kernel, self.driver.KERNEL.signature)
 
     def solve(
         self,
@@ -241,26 +248,26 @@ class Run:
         self.compiled = problem.driver
         self.names = problem.names
         self.y = problem.state.copy()
-        n, total = self.y.size, len(tableau.c)
+        n, adaptive = self.y.size, tableau.adaptive
         self.times = times
         self.outputs = np.empty((times.size, n))
         self.outputs[0] = self.y
-        self.scalars = np.array([times[0], step or 0.0 if tableau.adaptive else 0.0])
+        self.scalars = np.array([times[0], step or 0.0 if adaptive else 0.0])
         self.counts = np.zeros(self.compiled.COUNTS, np.int64)
         self.counts[5] = 1
-        stops, recorded = _stops(times, problem.breakpoints, everywhere=not tableau.adaptive)
+        stops, recorded = _stops(times, problem.breakpoints, everywhere=not adaptive)
         # Without outputs between the stops nothing is interpolated, and the memory for it is not taken.
-        between = tableau.adaptive and (times.size - 1 > np.count_nonzero(recorded >= 0) or bool(problem.events))
-        slopes = total if between else tableau.stages + tableau.adaptive
+        between = adaptive and (times.size - 1 > np.count_nonzero(recorded >= 0) or bool(problem.events))
+        slopes = len(tableau.c) if between else tableau.stages + adaptive
         self.watch = Watch(problem.events, problem.names, self.y)
         limit = tableau.stability if method in AUTO and n <= stiff.LARGEST and not problem.events else 0.0
         self._arguments = (
-            _first_class(problem.kernel, self.compiled.KERNEL.signature), self.y,
-            np.empty((slopes, n)), np.empty(n), np.empty((2 * tableau.adaptive, n)),
+            problem.first_class, self.y,
+            np.empty((slopes, n)), np.empty(n), np.empty((2 * adaptive, n)),
             np.empty((self.compiled.DENSE_VECTORS * between, n)),
             problem.table.breaks, problem.table.pieces, np.zeros(problem.table.channels), problem.par, problem.dims,
             np.zeros(problem.work_size), stops, recorded, self.times, self.outputs,
-            *_combinations(name), np.array(tableau.c), tableau.stages, total, *self.watch.arrays,
+            *_combinations(name), *self.watch.arrays,
             rtol, atol, step or 0.0, limit,
         )  # fmt: skip
 
