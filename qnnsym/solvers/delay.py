@@ -36,7 +36,8 @@ class DelayProblem(Problem):
         lags: positive delays.
         lagged: (lag's number, component) of every lagged value, in the order in which the kernel reads them.
         history: the state before the first time: an array (n,), constant; a function t -> (n,); or (times, values) with
-            values (m, n), joined by a spline of degree 7 (less where there are fewer than 8 values).
+            values (m, n), joined by a spline of degree 7 (less where there are fewer than 8 values); or a
+            PiecewisePolynomial.
         sums: {component: lag's number} of components whose lagged value is the sum over all lags that have passed,
             S(t - lag) with S(t) = y(t) + S(t - lag) and S = history before; then jumps do not smooth out.
         jumps: further times before or after the start at which the history or the signals jump.
@@ -130,7 +131,7 @@ def history_table(
     """A history on [reach, start] as piecewise polynomials.
 
     Arguments:
-        history: array (size,), function of t, or (times, values (m, size)).
+        history: array (size,), function of t, (times, values (m, size)), or a table, which is returned as it is.
         reach, start: where it has to begin, and where it ends.
         size: components.
         what: its name in messages.
@@ -139,6 +140,8 @@ def history_table(
     Raises:
         InputError: for histories of a wrong shape, and such that do not cover the interval.
     """
+    if isinstance(history, PiecewisePolynomial):
+        return history
     if callable(history):
         return _tabulated(history, reach, start, size, what, jumps)
     if isinstance(history, tuple) and len(history) == 2:
