@@ -18,6 +18,7 @@ arXiv:2209.07577 (the Hamiltonian).
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import sympy as sp
 
@@ -116,7 +117,12 @@ def neighbours_as_states(equations: EquationSet) -> EquationSet:
     moved = tuple(Array(a.name, a.axes, "state", a.latex) for a in equations.arrays if a.name in names)
     states = tuple(a for a in equations.arrays if a.role == "state")
     others = tuple(a for a in equations.arrays if a.role != "state" and a.name not in names)
-    return equations.changed(arrays=(*states, *moved, *others))
+    by_name = {a.name: a for a in moved}
+    stacks = tuple(
+        replace(s, pieces=tuple((by_name.get(getattr(p, "name", ""), p), axis) for p, axis in s.pieces))
+        for s in equations.stacks
+    )
+    return equations.changed(arrays=(*states, *moved, *others), stacks=stacks)
 
 
 # readings: rules that contract the lag --------------------------------------------------------------------------------
