@@ -12,7 +12,7 @@ import sympy as sp
 
 from qnnsym.codegen.emit import numpy_function
 from qnnsym.codegen.lower import lower
-from qnnsym.errors import InputError
+from qnnsym.errors import InputError, SolverError
 from qnnsym.neural import numerics
 from qnnsym.neural.numerics import Data, activation_values, component_names
 from qnnsym.neural.readings import DelayedEquations
@@ -206,6 +206,48 @@ def solve(
     if problem.history.error:
         solution.diagnostics["history_error"] = problem.history.error
     return solution
+
+
+OPTIONS = {
+    "causal": ("method", "rtol", "atol", "step", "max_steps", "progress", "momenta0", "input_jumps"),
+    "variational": ("rtol", "atol", "epochs", "terminal", "input_jumps", "progress"),
+}
+OPTIONS["frozen"] = OPTIONS["causal"]
+
+
+def solve_model(model: Any, eqs: DelayedEquations, kernels: Any, options: Mapping[str, Any]) -> Solution:
+    """Solve a model of a delayed reading with the kernels generated for it; see `numerics.solve_model`."""
+    settings = {**model.options, **options}
+    settings.pop("kinetic", None)
+    known = OPTIONS[eqs.reading]
+    unknown = sorted(set(settings) - set(known))
+    if unknown:
+        raise InputError(f"The option(s) {', '.join(unknown)} of {model.name} are not known; use {', '.join(known)}.")
+    state = model_state(model)
+    data = DelayedData(eqs, model.values, model.inputs)
+    numbers = dict(zip(eqs.hamiltonian.parameter_names, map(float, data.par), strict=False))
+    provenance = {"model": model.name, "signature": kernels.signature, "parameters": numbers, "reading": eqs.reading}
+    given = {"values": model.values, "kernels": kernels, "provenance": provenance, **settings}
+    solution = eqs.solve(model.times, state["y"], state.get("costate"), state["weights"], state["momenta"],
+                         model.inputs, **given)  # fmt: skip
+    if not solution.success and len(solution.times) < 2:
+        raise SolverError(f"The run of {model.name} ended at its first time. {solution.status.value}")
+    return solution
+
+
+def model_state(model: Any) -> dict[str, Any]:
+    """The parts of a model's state, histories among them; costates and momenta are zero where they are not given."""
+    state, net = model.state, model.hamiltonian.network
+    if not isinstance(state, Mapping) or "y" not in state or "weights" not in state:
+        raise InputError(f"The state of {model.name} is {state!r}; give dict(y=, costate=, weights=, momenta=).")
+    strange = sorted(set(state) - {"y", "costate", "weights", "momenta"})
+    if strange:
+        listed = ", ".join(strange)
+        raise InputError(f"The state of {model.name} has {listed}; its parts are y, costate, weights, momenta.")
+    zero: dict[str, Any] = {"momenta": np.zeros((net.neurons, net.columns))}
+    if model.reading != "variational":
+        zero["costate"] = np.zeros(net.neurons)
+    return {**zero, **state}
 
 
 # H by its definition ------------------------------------------------------------------------------------------------

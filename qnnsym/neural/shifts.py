@@ -64,10 +64,10 @@ NEIGHBOURS = {
 def shifted_form(hamiltonian: NeuralHamiltonian, sign: int = 1) -> sp.Expr:
     """H over `Sum` and `Indexed` with lags as first indices, without a user's own cost."""
     v = LAGS.index()
-    kinetic = hamiltonian.kinetic_form(sign, lambda k, j: SHIFTED_M[v, k, j])
+    squares = 2 * hamiltonian.inertia * hamiltonian.kinetic_form(1, lambda k, j: SHIFTED_M[v, k, j])
     return (
         hamiltonian.motion_form(lambda k, j: SHIFTED_W[1, k, j])
-        + LAGS.sum(kinetic, v)
+        + sign * LAGS.sum(squares, v) / (2 * hamiltonian.inertia)
         + hamiltonian.cost_form(lambda k, j: SHIFTED_W[0, k, j])
     )
 
