@@ -396,7 +396,7 @@ def __getattr__(name: str) -> Any:
     """Checks of delayed readings, which have modules of their own."""
     from importlib import import_module
 
-    for part in ("limits_delay", "limits_structure"):
+    for part in ("limits_readings", "limits_delay", "limits_causal", "limits_variational"):
         module = import_module(f"qnnsym.neural.{part}")
         if isinstance(found := module.__dict__.get(name), type):
             return found

@@ -303,18 +303,53 @@ def _causal_structure(
     )
     yield Step(
         "Symplectic form",
-        "W' of an epoch depends on the momenta of the earlier ones, and not the other way round: the flow of the stack is "
-        "not symplectic, by a defect that has a closed form.",
-        r"\frac{\partial \dot W_{n}}{\partial M_{m}} - \frac{\partial \dot W_{m}}{\partial M_{n}}, \qquad m < n",
-        r"\frac{1}{\omega}",
-        SymbolicZero([
-            sp.diff(stack.rate("W", at, n), stack.at("M", at, m)) - sp.diff(stack.rate("W", at, m), stack.at("M", at, n))
-            - sign * stack.moves(at) / omega
-            for n in range(stack.epochs)
-            for m in range(n)
-            for at in stack.places
-        ]),
-    )  # fmt: skip
+        "The linear flow A of the stack would be symplectic if C = Omega A - (Omega A)^T were zero. Two terms remain: W' "
+        "of an epoch depends on the momenta of earlier ones and not the other way round, and the force of the drives acts "
+        "on the weights of the epoch itself instead of those it came from.",
+        r"C = \Omega A - (\Omega A)^T, \qquad G_n = \frac{\partial (\Delta F)}{\partial S_T W}(n T + \tau)",
+        r"C = \frac{1}{\omega} \sum_{m < n} d M_m \wedge d M_n + \sum_{n} d G_n \wedge d (W_n - W_{n-1})",
+        SymbolicZero(plain(_symplectic_defect(stack))),
+        "Constants of the history do not vary.",
+    )
+
+
+def _symplectic_defect(stack: StackedEpochs) -> list[sp.Expr]:
+    """Entries of Omega A - (Omega A)^T minus their closed form, for the first two epochs."""
+    epochs, omega = range(2), stack.eqs.hamiltonian.inertia
+    fixed = mask_numbers(stack.neurons, stack.inputs)
+    pairs = [(("y", at), ("D", at)) for at in stack.rows]
+    # A static weight is no coordinate of the stack.
+    pairs += [(("W", at), ("M", at)) for at in stack.places if stack.moves(at).xreplace(fixed) != 0]
+    coordinates = [(*name, n) for n in epochs for pair in pairs for name in pair]
+    symbols = [stack.at(*c) for c in coordinates]
+    partner = {}
+    for q, p in pairs:
+        for n in epochs:
+            # Omega has 1 between q and p: its row of q is that of p with a plus, and the other way round.
+            partner[(*q, n)], partner[(*p, n)] = (1, (*p, n)), (-1, (*q, n))
+    lowered = [sign * stack.rate(*other) for sign, other in (partner[c] for c in coordinates)]
+    product_ = [[sp.diff(row, s) for s in symbols] for row in lowered]
+    # dG for every weight of every epoch, along the coordinates.
+    slopes = {}
+    for n in epochs:
+        for name, at in (w for (w, _) in pairs if w[0] == "W"):
+            g = sp.diff(stack.hamiltonians[n], stack.at("W", at, n - 1))
+            slopes[name, at, n] = [sp.diff(g, s) for s in symbols]
+    found = []
+    for a, left in enumerate(coordinates):
+        for b in range(a):
+            right = coordinates[b]
+            closed = sp.S.Zero
+            for one, other, sign in ((left, b, -1), (right, a, 1)):
+                # W_n carries -dG_n, and +dG_{n+1}: the form d G ^ d(W_n - W_{n-1}).
+                if one[0] == "W":
+                    closed += sign * slopes[one][other]
+                    if one[2] == 0:
+                        closed -= sign * slopes["W", one[1], 1][other]
+            if left[0] == right[0] == "M" and left[1] == right[1] and left[2] > right[2]:
+                closed -= stack.eqs.kinetic * stack.moves(left[1]) / omega
+            found.append(product_[a][b] - product_[b][a] - closed)
+    return found
 
 
 def _kinetic(stack: StackedEpochs, epoch: int, values: Callable[[tuple[int, ...]], dict]) -> sp.Expr:

@@ -1,7 +1,7 @@
 """Boundary problems u' = f(t, u), g(u(a), u(b)) = 0, by Gauss collocation with Newton's method.
 
 Stages of an interval are eliminated with the Jacobian, which leaves one linear system of the values at the mesh. Gauss
-points give the order 2 s at the mesh and s + 1 in between (s = 8: 16 and 9), so that few intervals reach rounding; the
+points give the order 2 s at the mesh and s + 1 in between (s = 6: 12 and 7), so that few intervals reach rounding; the
 mesh is halved until two solutions agree.
 
 Source: U. Ascher, R. Mattheij, R. Russell, Numerical Solution of Boundary Value Problems for Ordinary Differential
@@ -21,7 +21,7 @@ from scipy.sparse.linalg import splu
 from qnnsym.errors import SolverError
 from qnnsym.solvers.solution import Status
 
-STAGES = 8
+STAGES = 6
 MOST_INTERVALS = 512
 NEWTON_STEPS = 30
 
