@@ -10,10 +10,11 @@ Source: A. Bellen, M. Zennaro, Numerical Methods for Delay Differential Equation
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import factorial
 from typing import Any
 
 import numpy as np
-from scipy.interpolate import PPoly, make_interp_spline
+from scipy.interpolate import make_interp_spline
 
 from qnnsym.errors import InputError
 from qnnsym.solvers.memory import Memory
@@ -176,16 +177,15 @@ def _spline(times: Any, values: Any, reach: float, start: float, size: int, what
             "delay. Give it on the whole interval."
         )
     degree = min(DEGREE, times.size - 1)
-    polynomial = PPoly.from_spline(make_interp_spline(times, values, k=max(1, degree - 1 + degree % 2)))
-    breaks = polynomial.x
+    degree = max(1, degree - 1 + degree % 2)
+    spline = make_interp_spline(times, values, k=degree)
+    breaks = np.unique(spline.t)
     inner = breaks[(breaks > reach + slack) & (breaks < start - slack)]
-    edges = np.unique(np.concatenate([[reach], inner, [start]]))
-    powers = np.arange(polynomial.c.shape[0])
-    # Taylor coefficients at the left edge of each piece.
-    derivatives = [polynomial.derivative(int(k)) if k else polynomial for k in powers]
-    factorials = np.cumprod(np.maximum(powers, 1)).astype(float)
+    edges = np.concatenate([[reach], inner, [start]])
     lefts = np.clip(edges[:-1], times[0], times[-1])
-    pieces = np.stack([d(lefts) / f for d, f in zip(derivatives, factorials, strict=True)], axis=1)
+    # Taylor coefficients at the left edge of each piece.
+    rows = [spline(lefts, nu=power) / factorial(power) for power in range(degree + 1)]
+    pieces = np.stack(rows, axis=1)
     return PiecewisePolynomial(edges, np.ascontiguousarray(pieces))
 
 
@@ -199,28 +199,25 @@ def propagated(
     """
     scale = 1e-11 * max(abs(start), abs(stop), float(lags.max()))
     found: list[float] = []
+    seen: set[int] = set()
     front = np.unique(np.asarray(sources, float))
     level = 0
     while front.size and (levels is None or level <= levels):
-        inner = front[(front > start + scale) & (front < stop - scale)]
-        known = np.array(sorted(found))
-        if known.size:
-            at = np.searchsorted(known, inner)
-            gap = np.minimum(
-                np.abs(inner - known[np.clip(at, 0, known.size - 1)]), np.abs(inner - known[np.clip(at - 1, 0, None)])
-            )
-            inner = inner[gap > scale]
-        found += inner.tolist()
+        waiting = []
+        for time in front.tolist():
+            # A time already known has sent its own successors on; those before the start are met once.
+            key = round(time / scale)
+            if time >= stop - scale or not seen.isdisjoint((key - 1, key, key + 1)):
+                continue
+            seen.add(key)
+            waiting.append(time)
+            if time > start + scale:
+                found.append(time)
         if len(found) > MOST_BREAKPOINTS:
             raise InputError(
                 f"The delays {', '.join(f'{lag:g}' for lag in lags)} make more than {MOST_BREAKPOINTS} times at which "
                 f"derivatives jump up to t = {stop:g}; shorten the times, or take larger delays."
             )
-        # A time already known has sent its own successors on, unless it is the start or lies before it.
-        waiting = np.concatenate([inner, front[front <= start + scale]])
-        front = np.unique((waiting[:, None] + lags).ravel())
-        front = front[front < stop - scale]
-        if front.size > 1:
-            front = front[np.concatenate([[True], np.diff(front) > scale])]
+        front = np.unique((np.array(waiting)[:, None] + lags).ravel())
         level += 1
     return sorted(found)
