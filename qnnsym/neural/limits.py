@@ -391,3 +391,13 @@ class costate_gradient:
             gradient[k] = run.y[-1, -1].imag / 1e-30
         return gradient
 
+
+def __getattr__(name: str) -> Any:
+    """Checks of delayed readings, which have modules of their own."""
+    from importlib import import_module
+
+    for part in ("limits_readings", "limits_delay", "limits_causal", "limits_variational"):
+        module = import_module(f"qnnsym.neural.{part}")
+        if isinstance(found := module.__dict__.get(name), type):
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

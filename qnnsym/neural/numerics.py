@@ -301,6 +301,10 @@ def solve_model(model: Any, kernels: Kernels, derivation: Any = None, **options:
             reached.
     """
     eqs = equations_of(model, derivation)
+    if eqs.reading != "canonical":
+        from qnnsym.neural import numerics_delay
+
+        return numerics_delay.solve_model(model, eqs, kernels, options)
     settings = {**model.options, **options}
     settings.pop("kinetic", None)
     unknown = sorted(set(settings) - set(OPTIONS))

@@ -16,6 +16,7 @@ from qnnsym.errors import InputError, SolverError
 from qnnsym.solvers import stiff
 from qnnsym.solvers.cache import numba_cache
 from qnnsym.solvers.events import Crossings, Event, Watch
+from qnnsym.solvers.memory import Memory
 from qnnsym.solvers.progress import Progress
 from qnnsym.solvers.solution import Solution, Status, as_times, finite_array
 from qnnsym.solvers.tableaus import METHODS, Tableau
@@ -28,6 +29,8 @@ AUTO = {"auto": "dop853"}
 CULPRIT = 9
 # Position of the outputs among the arguments of `stepping.advance`.
 OUTPUTS = 15
+# And of what is kept of the past.
+MEMORY = 28
 # Seconds between two returns to Python: a bar moves, Ctrl-C is heard.
 BREATH = 0.05
 
@@ -126,6 +129,10 @@ class Problem:
         self.names, self.provenance = tuple(names), dict(provenance or {})
         self.tangent, self.events = tangent, tuple(events)
         self.cache_dir = cache_dir
+
+    def memory(self) -> Memory:
+        """What the driver keeps of the past; delay equations alone keep anything."""
+        return Memory()
 
     @cached_property
     def driver(self) -> Any:
@@ -257,18 +264,22 @@ class Run:
         self.counts[5] = 1
         stops, recorded = _stops(times, problem.breakpoints, everywhere=not adaptive)
         # Without outputs between the stops nothing is interpolated, and the memory for it is not taken.
-        between = adaptive and (times.size - 1 > np.count_nonzero(recorded >= 0) or bool(problem.events))
+        self.memory = problem.memory()
+        outputs_inside = times.size - 1 > np.count_nonzero(recorded >= 0)
+        between = adaptive and (outputs_inside or bool(problem.events) or self.memory.active)
         slopes = len(tableau.c) if between else tableau.stages + adaptive
         self.watch = Watch(problem.events, problem.names, self.y)
-        limit = tableau.stability if method in AUTO and n <= stiff.LARGEST and not problem.events else 0.0
+        explicit = problem.events or self.memory.active or n > stiff.LARGEST or method not in AUTO
+        limit = 0.0 if explicit else tableau.stability
+        self.counts[self.compiled.USED] = self.memory.used
+        ext = np.zeros(problem.table.channels + len(self.memory.channels))
         self._arguments = (
             problem.first_class, self.y,
             np.empty((slopes, n)), np.empty(n), np.empty((2 * adaptive, n)),
             np.empty((self.compiled.DENSE_VECTORS * between, n)),
-            problem.table.breaks, problem.table.pieces, np.zeros(problem.table.channels), problem.par, problem.dims,
+            problem.table.breaks, problem.table.pieces, ext, problem.par, problem.dims,
             np.zeros(problem.work_size), stops, recorded, self.times, self.outputs,
-            *_combinations(name), *self.watch.arrays,
-            rtol, atol, step or 0.0, limit,
+            *_combinations(name), *self.watch.arrays, *self.memory.arrays, rtol, atol, step or 0.0, limit,
         )  # fmt: skip
 
     def march(
@@ -339,6 +350,10 @@ class Run:
                     self.counts[hits] = 0
                 if self.counts[0] == compiled.FULL:
                     self.counts[0] = 0
+                elif self.counts[0] == compiled.CROWDED:
+                    self.counts[0] = 0
+                    self.counts[compiled.USED] = self.memory.make_room(self.t)
+                    self._arguments = (*self._arguments[:MEMORY], *self.memory.arrays, *self._arguments[MEMORY + 6 :])
                 elif self.counts[0]:
                     return endings[int(self.counts[0])]
                 if bar is not None:
