@@ -231,7 +231,7 @@ def moyal_equation(H: Any, space: PhaseSpace, order: int | None = None) -> Moyal
     Source: J. E. Moyal, Proc. Camb. Phil. Soc. 45, 99 (1949); W. B. Case, Am. J. Phys. 76, 937 (2008).
     """
     order = check_order(order)
-    hamiltonian = _real_function(H, space)
+    hamiltonian = real_function(H, space)
     kinetic, potential = _separate(hamiltonian, space)
     degree = _joint_degree(hamiltonian, space)
     if order is None and degree == inf:
@@ -253,7 +253,7 @@ def check_hamiltonian(H: Any, space: PhaseSpace) -> sp.Expr:
         InputError: when H is not a real, finite function on the phase space, or has symbols that are neither
             variables of the space nor declared parameters.
     """
-    hamiltonian = _real_function(H, space)
+    hamiltonian = real_function(H, space)
     known = {*space.variables, space.hbar, space.t, *space.defaults}
     names = {s.name: s for s in known}
     unknown: list[Any] = sorted(hamiltonian.free_symbols - known, key=str)
@@ -276,7 +276,7 @@ def check_hamiltonian(H: Any, space: PhaseSpace) -> sp.Expr:
     return hamiltonian
 
 
-def _real_function(H: Any, space: PhaseSpace) -> sp.Expr:
+def real_function(H: Any, space: PhaseSpace) -> sp.Expr:
     if isinstance(H, Element):
         H = H.as_expr()
     try:
