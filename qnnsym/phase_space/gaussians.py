@@ -240,14 +240,14 @@ def heat_flow(term: GaussianTerm, variables: Sequence[sp.Symbol], S: sp.Matrix) 
         ZeroDivisionError: where the width of the term has shrunk to nothing.
     """
     N = (sp.eye(len(variables)) + S * term.form).applyfunc(lowest_terms)
-    determinant = sp.simplify(_determinant(N))
-    if determinant == 0:
+    determinant = lowest_terms(_determinant(N))
+    if sign_of(determinant) == "zero":
         raise ZeroDivisionError
     inverse = _inverse(N)
     C = (inverse * S).applyfunc(lowest_terms)
     z = sp.Matrix(list(variables))
     mean = C * (term.linear - 2 * term.form * z) / 2
-    polynomial = average(term.polynomial, list(variables), list(z + mean), C, variables) / sp.sqrt(determinant)
+    polynomial = average(term.polynomial, list(variables), list(z + mean), C, variables) / positive_root(determinant)
     constant = term.constant + (term.linear.T * C * term.linear)[0] / 4
     return GaussianTerm(
         polynomial, (term.form * inverse).applyfunc(lowest_terms), (inverse.T * term.linear).applyfunc(lowest_terms), constant
@@ -293,7 +293,7 @@ def sign_of(value: Any) -> str:
     What assumptions do not decide is looked up at random values of the parameters (all positive where they carry no
     assumption).
     """
-    value = sp.re(sp.simplify(value)) if value.has(sp.I) else sp.simplify(value)
+    value = sp.re(sp.simplify(value)) if value.has(sp.I) else value
     for name in ("positive", "negative", "zero"):
         if getattr(value, f"is_{name}"):
             return name
@@ -311,6 +311,17 @@ def sign_of(value: Any) -> str:
             return "mixed"
         signs.add("zero" if abs(number) < 1e-20 else "positive" if number > 0 else "negative")
     return signs.pop() if len(signs) == 1 else "mixed"
+
+
+def positive_root(value: Any) -> Any:
+    """The positive root of a positive number, squares taken out with their signs looked up."""
+    root: Any = sp.Integer(1)
+    for base, power in sp.factor(value).as_powers_dict().items():
+        if power.is_even:
+            root *= (-base if sign_of(base) == "negative" else base) ** (power / 2)
+        else:
+            root *= sp.sqrt(base**power)
+    return root
 
 
 def positive_definite(form: sp.Matrix) -> bool:

@@ -10,6 +10,7 @@ translation. A fourth, Gaussian integration (`gaussians`), serves where both are
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from math import factorial, inf
 from typing import Any
@@ -288,6 +289,10 @@ def _closed_form(f: sp.Expr, g: sp.Expr, space: PhaseSpace, bracket: bool) -> sp
             reverse = _gaussian_product(right_terms, left_terms, space)
             result = sp.expand((result - reverse) / (sp.I * space.hbar), power_exp=False)
         return real_gaussians(result, space)
+    if bracket:
+        integral = _integral_form(f, g, space)
+        if integral is not None:
+            return integral
     raise InputError(
         f"No closed form was found for the {'Moyal bracket' if bracket else 'star product'} of {_short(f)} "
         f"and {_short(g)}: "
@@ -295,6 +300,26 @@ def _closed_form(f: sp.Expr, g: sp.Expr, space: PhaseSpace, bracket: bool) -> sp
         "of linear forms (one of them) or of Gaussians (both). Give order=2 (or another power of hbar) for a truncated "
         "result, or take the integral form, star_integral(f, g, space)."
     )
+
+
+def _integral_form(f: sp.Expr, g: sp.Expr, space: PhaseSpace) -> sp.Expr | None:
+    """The bracket as an integral, where one operand has terms p^j g(x) and x^j g(p) only; says so by a warning."""
+    from qnnsym.phase_space import integral_form
+
+    for sign, first, second in ((1, f, g), (-1, g, f)):
+        try:
+            integral = integral_form.bracket_integral(first, second, space)
+        except InputError:
+            continue
+        verdict = integral_form.series_verdict(first, space)
+        warnings.warn(
+            f"The Moyal series does not end and has no closed form. {verdict.sentence} The bracket is returned in its "
+            "integral form; give order=2 (or another power of hbar) for the series cut there.",
+            integral_form.SeriesWarning,
+            stacklevel=5,
+        )
+        return sign * integral
+    return None
 
 
 def _gaussian_product(left: list[GaussianTerm], right: list[GaussianTerm], space: PhaseSpace) -> sp.Expr:
