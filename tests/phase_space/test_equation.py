@@ -7,6 +7,7 @@ import sympy as sp
 from qnnsym.errors import InputError
 from qnnsym.phase_space import GaussianState, PhaseSpace, moyal_bracket, moyal_equation
 from qnnsym.phase_space.equation import check_hamiltonian
+from qnnsym.phase_space.integral_form import SeriesWarning
 
 space = PhaseSpace("x", "p")
 (x,), (p,), (k,), (theta,), hbar = space.x, space.p, space.k, space.theta, space.hbar
