@@ -9,7 +9,7 @@ point, which ends because P is a polynomial.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import sympy as sp
@@ -147,36 +147,51 @@ def _compose(f: GaussianTerm, g: GaussianTerm, space: PhaseSpace) -> sp.Expr:
     one, zero = sp.eye(n), sp.zeros(n, n)
     J = sp.Matrix(sp.BlockMatrix([[zero, one], [-one, zero]]))
     A, B = f.form, g.form
+    # The determinant divides everything; kept as a symbol, it leaves polynomials to calculate with.
+    divided = sp.Dummy("delta")
     if f.flat or g.flat:
-        inverse, weight = sp.eye(2 * n), sp.Integer(1)
+        adjugate, determinant, weight, divided = sp.eye(2 * n), sp.Integer(1), sp.Integer(1), sp.Integer(1)
     else:
-        N = (sp.eye(2 * n) - eta**2 * J * B * J * A).applyfunc(sp.expand)
-        weight = _inverse_root(N, eta, space)
-        inverse = _inverse(N)
-    to_hbar = {eta: space.hbar}
-    tidy = _tidier(to_hbar)
-    u_left, u_right = tidy(-(eta**2) * inverse * J * B * J), tidy(sp.I * eta * inverse * J)
-    v_right = tidy(-(eta**2) * J * A * inverse * J)
-    l1, l2 = f.linear - 2 * A * z, g.linear - 2 * B * z
+        N = (sp.eye(2 * n) - eta**2 * J * B * J * A).applyfunc(lowest_terms)
+        determinant = _determinant(N)
+        weight = _inverse_root(determinant, eta, space)
+        adjugate = N.adjugate()
+
+    def finish(value: Any) -> Any:
+        return _divided(value, divided, determinant).xreplace({eta: space.hbar})
+
+    u_left, u_right = -(eta**2) * adjugate * J * B * J, sp.I * eta * adjugate * J
+    v_right = -(eta**2) * J * A * adjugate * J
+    covariance = divided * sp.Matrix(sp.BlockMatrix([[u_left, u_right], [u_right.T, v_right]])).applyfunc(sp.expand)
+    linear = sp.Matrix([*(f.linear - 2 * A * z), *(g.linear - 2 * B * z)])
     # Half the inverse of the form of the integral, applied to its linear part: where the exponent is stationary.
-    u = (u_left * l1 + u_right * l2) / 2
-    v = (u_right.T * l1 + v_right * l2) / 2
-    exponent = exponent_of(f, variables) + exponent_of(g, variables) + (l1.T * u + l2.T * v)[0] / 2
-    covariance = sp.Matrix(sp.BlockMatrix([[u_left, u_right], [u_right.T, v_right]]))
+    mean = covariance * linear / 2
+    exponent = exponent_of(f, variables) + exponent_of(g, variables) + (linear.T * mean)[0] / 2
     a, b = _dummies("a", 2 * n), _dummies("b", 2 * n)
     product = f.polynomial.xreplace(dict(zip(variables, a, strict=True))) * g.polynomial.xreplace(
         dict(zip(variables, b, strict=True))
     )
-    polynomial = average(product, a + b, [*(z + u), *(z + v)], covariance, variables)
-    return weight.xreplace(to_hbar) * polynomial * sp.exp(_tidy(exponent, variables))
+    shifted = [s + m for s, m in zip([*z, *z], mean, strict=True)]
+    polynomial = average(product, a + b, shifted, covariance, variables, finish)
+    return weight.xreplace({eta: space.hbar}) * polynomial * sp.exp(_tidy(exponent, variables, finish))
 
 
-def _inverse_root(N: sp.Matrix, eta: sp.Symbol, space: PhaseSpace) -> Any:
-    """det(N)^(-1/2), continuous from 1 at eta = 0."""
-    determinant = lowest_terms(_determinant(N))
+def _divided(value: Any, delta: Any, determinant: Any) -> Any:
+    """A polynomial in delta with delta = 1/determinant, over one denominator and in lowest terms."""
+    if not value.has(delta) or delta == 1:
+        return lowest_terms(value)
+    poly = sp.Poly(value, delta, domain=sp.EXRAW)
+    top = poly.degree()
+    numerator = sp.Add(*(c * determinant ** (top - n) for (n,), c in poly.terms()))
+    return lowest_terms(numerator / determinant**top)
+
+
+def _inverse_root(determinant: Any, eta: sp.Symbol, space: PhaseSpace) -> Any:
+    """The determinant to the power -1/2, continuous from 1 at eta = 0."""
+    determinant = lowest_terms(determinant)
     if determinant == 0:
         raise _singular(space)
-    _, factors = sp.factor_list(sp.numer(determinant))
+    _, factors = sp.factor_list(sp.numer(sp.together(determinant)))
     weight: Any = sp.Integer(1)
     for factor, power in factors:
         start = factor.subs(eta, 0)
@@ -255,33 +270,38 @@ def heat_flow(term: GaussianTerm, variables: Sequence[sp.Symbol], S: sp.Matrix) 
 
 
 def average(
-    polynomial: Any, symbols: Sequence[Any], mean: Sequence[Any], covariance: sp.Matrix, variables: Sequence[Any]
+    polynomial: Any,
+    symbols: Sequence[Any],
+    mean: Sequence[Any],
+    covariance: sp.Matrix,
+    variables: Sequence[Any],
+    finish: Callable[[Any], Any] | None = None,
 ) -> Any:
     """exp(d.C d/4) P at the point `mean`: the Gaussian average of a polynomial, by Wick's theorem.
 
-    The result is a polynomial in `variables` with coefficients in lowest terms.
+    The result is a polynomial in `variables` with coefficients in lowest terms (or what `finish` makes of them).
     """
     polynomial = sp.sympify(polynomial)
     present = [i for i, s in enumerate(symbols) if polynomial.has(s)]
     if not present:
         return polynomial
-    poly = sp.Poly(polynomial, *(symbols[i] for i in present))
+    poly = sp.Poly(polynomial, *(symbols[i] for i in present), domain=sp.EXRAW)
     total, k = poly, 0
     while not poly.is_zero:
         k += 1
-        following = sp.Poly(0, *poly.gens)
+        following = sp.Poly(0, *poly.gens, domain=sp.EXRAW)
         for i, s in zip(present, poly.gens, strict=True):
             first = poly.diff(s)
             if first.is_zero:
                 continue
             for j, r in zip(present, poly.gens, strict=True):
                 if covariance[i, j] != 0:
-                    following += first.diff(r) * (covariance[i, j] / (4 * k))
+                    following += first.diff(r).mul_ground(covariance[i, j] / (4 * k))
         poly = following
         total += poly
     values = dict(zip(poly.gens, (mean[i] for i in present), strict=True))
     result = total.as_expr().xreplace(values)
-    return _tidy(result, variables)
+    return _tidy(result, variables, finish)
 
 
 # -- signs and small matrices --------------------------------------------------------------------------------
@@ -340,18 +360,15 @@ def _inverse(matrix: sp.Matrix) -> sp.Matrix:
     return (matrix.adjugate() / determinant).applyfunc(lowest_terms)
 
 
-def _tidier(replacements: dict[Any, Any]) -> Any:
-    return lambda matrix: matrix.applyfunc(lambda e: lowest_terms(e.xreplace(replacements)))
-
-
-def _tidy(polynomial: Any, variables: Sequence[Any]) -> Any:
+def _tidy(polynomial: Any, variables: Sequence[Any], finish: Callable[[Any], Any] | None = None) -> Any:
     """A polynomial of the variables whose coefficients are in lowest terms."""
+    finish = finish or lowest_terms
     if not variables:
-        return lowest_terms(polynomial)
+        return finish(polynomial)
     poly = sp.Poly(polynomial, *variables, domain=sp.EXRAW)
     return sp.Add(
         *(
-            sp.factor_terms(lowest_terms(c)) * sp.Mul(*(v**i for v, i in zip(variables, m, strict=True)))
+            sp.factor_terms(finish(c)) * sp.Mul(*(v**i for v, i in zip(variables, m, strict=True)))
             for m, c in poly.terms()
         )
     )

@@ -339,7 +339,7 @@ def _gaussian_product(left: list[GaussianTerm], right: list[GaussianTerm], space
 
 def real_gaussians(result: sp.Expr, space: PhaseSpace) -> sp.Expr:
     """Conjugate pairs of exponentials as cosines, where that leaves no imaginary unit; exponents stay whole."""
-    if not result.has(sp.I):
+    if not result.has(sp.I) or not _real_somewhere(result):
         return result
     replaced: dict[Any, Any] = {}
     for e in result.atoms(sp.exp):
@@ -352,6 +352,14 @@ def real_gaussians(result: sp.Expr, space: PhaseSpace) -> sp.Expr:
     if trigonometric.has(sp.I):
         trigonometric = sp.expand(trigonometric, power_exp=False)
     return result if trigonometric.has(sp.I) else trigonometric
+
+
+def _real_somewhere(result: sp.Expr) -> bool:
+    """Whether a value at one point is real: where it is not, there is nothing to write with cosines."""
+    symbols = sorted(result.free_symbols, key=str)
+    point = {s: sp.Rational(2 * i + 7, 3 * i + 11) for i, s in enumerate(symbols)}
+    value = result.xreplace(point).evalf(20)
+    return not value.is_number or abs(sp.im(value)) < sp.Float(10) ** -12 * (1 + abs(value))
 
 
 def _presented(result: sp.Expr, space: PhaseSpace) -> sp.Expr:
