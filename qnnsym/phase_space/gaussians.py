@@ -20,6 +20,8 @@ from qnnsym.phase_space.space import PhaseSpace
 # Signs that assumptions do not decide are looked up at this many points drawn from a fixed seed.
 SAMPLES = 12
 SEED = 1908
+# Cancelling longer fractions (products of products of complex Gaussians) takes minutes and shortens little.
+LONGEST_CANCELLED = 300
 
 
 class GaussianTerm(NamedTuple):
@@ -191,6 +193,8 @@ def _inverse_root(determinant: Any, eta: sp.Symbol, space: PhaseSpace) -> Any:
     determinant = lowest_terms(determinant)
     if determinant == 0:
         raise _singular(space)
+    if sp.count_ops(determinant) > LONGEST_CANCELLED:
+        return 1 / sp.sqrt(determinant)
     _, factors = sp.factor_list(sp.numer(sp.together(determinant)))
     weight: Any = sp.Integer(1)
     for factor, power in factors:
@@ -215,17 +219,15 @@ def _inverse_root(determinant: Any, eta: sp.Symbol, space: PhaseSpace) -> Any:
 def _singular(space: PhaseSpace) -> InputError:
     return InputError(
         "The star product of these Gaussians is singular: the determinant of their composition is zero, and the "
-        f"product of the two operators has no smooth symbol (it is a delta function such as that of the parity). Change "
-        f"a width, or write the product as an operator word, with {space!r}.parity()."
+        "product of the two operators has no smooth symbol (it is a delta function such as that of the parity). "
+        f"Change a width, or write the product as an operator word, with {space!r}.parity()."
     )
 
 
 # -- integrals and heat flow ---------------------------------------------------------------------------------
 
 
-def integrate_term(
-    term: GaussianTerm, variables: Sequence[sp.Symbol], over: Sequence[sp.Symbol]
-) -> sp.Expr | None:
+def integrate_term(term: GaussianTerm, variables: Sequence[sp.Symbol], over: Sequence[sp.Symbol]) -> sp.Expr | None:
     """The integral of a term over some of its variables, each from -oo to oo.
 
     Returns:
@@ -238,11 +240,11 @@ def integrate_term(
     form = term.form.extract(inside, inside)
     if not positive_definite(form):
         return None
-    l = (term.linear - 2 * term.form * sp.Matrix([0 if v in over else v for v in variables])).extract(inside, [0])
+    slope = (term.linear - 2 * term.form * sp.Matrix([0 if v in over else v for v in variables])).extract(inside, [0])
     inverse = _inverse(form)
-    mean = inverse * l / 2
+    mean = inverse * slope / 2
     kept = {v: sp.Integer(0) for v in over}
-    exponent = exponent_of(term, variables).xreplace(kept) + (l.T * mean)[0] / 2
+    exponent = exponent_of(term, variables).xreplace(kept) + (slope.T * mean)[0] / 2
     polynomial = average(term.polynomial, [variables[i] for i in inside], list(mean), inverse, rest)
     weight = sp.sqrt(sp.pi ** len(inside)) / sp.sqrt(sp.factor(_determinant(form)))
     return weight * polynomial * sp.exp(_tidy(exponent, rest))
@@ -265,7 +267,10 @@ def heat_flow(term: GaussianTerm, variables: Sequence[sp.Symbol], S: sp.Matrix) 
     polynomial = average(term.polynomial, list(variables), list(z + mean), C, variables) / positive_root(determinant)
     constant = term.constant + (term.linear.T * C * term.linear)[0] / 4
     return GaussianTerm(
-        polynomial, (term.form * inverse).applyfunc(lowest_terms), (inverse.T * term.linear).applyfunc(lowest_terms), constant
+        polynomial,
+        (term.form * inverse).applyfunc(lowest_terms),
+        (inverse.T * term.linear).applyfunc(lowest_terms),
+        constant,
     )
 
 
@@ -375,11 +380,13 @@ def _tidy(polynomial: Any, variables: Sequence[Any], finish: Callable[[Any], Any
 
 
 def lowest_terms(value: Any) -> Any:
-    """A rational function in lowest terms, real and imaginary part apart.
+    """A rational function in lowest terms, real and imaginary part apart; very long ones are left as they are.
 
     SymPy's greatest common divisors over the Gaussian integers take minutes where those over the integers take
     milliseconds, so the imaginary unit is a symbol meanwhile.
     """
+    if sp.count_ops(value) > LONGEST_CANCELLED:
+        return value
     if not value.has(sp.I):
         return sp.cancel(value)
     unit = sp.Dummy("i")

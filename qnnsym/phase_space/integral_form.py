@@ -65,8 +65,8 @@ def series_verdict(H: Any, space: PhaseSpace) -> SeriesVerdict:
         )
     return SeriesVerdict(
         "diverges",
-        f"The derivative series of {f} diverges for every hbar on a Gaussian W, because its derivatives grow faster than "
-        "sqrt(n!); it is asymptotic only.",
+        f"The derivative series of {f} diverges for every hbar on a Gaussian W, because its derivatives grow faster "
+        "than sqrt(n!); it is asymptotic only.",
     )
 
 
@@ -137,7 +137,7 @@ def bracket_integral(H: Any, W: Any, space: PhaseSpace) -> sp.Expr:
         space: the phase space.
 
     Returns:
-        For U(x): (1/(i hbar h^n)) int e^{-i(p - p')y/hbar} [U(x + y/2) - U(x - y/2)] W(x, p') dp' dy, likewise for T(p);
+        For U(x): (1/(i hbar h^n)) int e^{-i(p - p')y/hbar} [U(x + y/2) - U(x - y/2)] W(x, p') dp' dy, likewise T(p);
         polynomial terms by their derivatives.
 
     Raises:
@@ -150,8 +150,9 @@ def bracket_integral(H: Any, W: Any, space: PhaseSpace) -> sp.Expr:
         pieces = _pieces(H, space)
     except _Mixed as mixed:
         raise InputError(
-            f"The term {mixed} of H = {H} is neither a power of momenta times a function of positions nor the other way "
-            "round, so that the bracket has no integral over one coordinate only; take star_integral of both orders."
+            f"The term {mixed} of H = {H} is neither a power of momenta times a function of positions nor the other "
+            "way round, so that the bracket has no integral over one coordinate only; take star_integral of both "
+            "orders."
         ) from None
     polynomial = sp.Add(*(t for t in pieces if t.is_polynomial(*space.variables)))
     total = moyal_bracket(polynomial, W, space) if polynomial != 0 else sp.Integer(0)
@@ -259,7 +260,12 @@ def _frame(space: PhaseSpace, positional: bool) -> tuple[list[Any], dict[Any, An
     sign = -1 if positional else 1
     phase = sp.Add(*((v - w) * s for v, w, s in zip(partners, primed, shifts, strict=True)))
     wave = sp.exp(sign * sp.I * phase / space.hbar)
-    return [*shifts, *primed], dict(zip(partners, primed, strict=True)), wave, (2 * sp.pi * space.hbar) ** space.dimension
+    return (
+        [*shifts, *primed],
+        dict(zip(partners, primed, strict=True)),
+        wave,
+        (2 * sp.pi * space.hbar) ** space.dimension,
+    )
 
 
 def _shifted(f: Any, W: Any, space: PhaseSpace, sign: int, positional: bool) -> Any:

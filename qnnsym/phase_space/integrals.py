@@ -14,11 +14,12 @@ from typing import Any
 import sympy as sp
 
 from qnnsym.errors import InputError
+from qnnsym.phase_space.closed_symbols import deltas_reduced
 from qnnsym.phase_space.gaussians import gaussian_terms, integrate_term
 from qnnsym.phase_space.moyal import as_function, real_gaussians
 from qnnsym.phase_space.space import PhaseSpace
 from qnnsym.phase_space.states import State
-from qnnsym.phase_space.weyl import deltas_reduced, weyl_symbol
+from qnnsym.phase_space.weyl import weyl_symbol
 
 # Longer results are left as the integration gave them; SymPy's simplification would take minutes.
 LONGEST_SIMPLIFIED = 150

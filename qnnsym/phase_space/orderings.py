@@ -55,7 +55,8 @@ def quasiprobability(state: Any, space: PhaseSpace, s: Any, mass: Any = 1, omega
         raise InputError(f"s is {s}; states have s-parametrised functions for s <= 1 (1 for P, 0 for W, -1 for Q).")
     S = -s * _lengths(space, mass, omega)
     terms = _terms(wigner_of(state, space), space, state)
-    return _present([_smoothed(term, S, space, f"{NAMES.get(s, f'function for s = {s}')} of {state}") for term in terms], space)
+    label = f"{NAMES.get(s, f'function for s = {s}')} of {state}"
+    return _present([_smoothed(term, S, space, label) for term in terms], space)
 
 
 def ordered_symbol(operator: Any, space: PhaseSpace, s: Any, mass: Any = 1, omega: Any = 1) -> sp.Expr:
@@ -80,7 +81,8 @@ def ordered_symbol(operator: Any, space: PhaseSpace, s: Any, mass: Any = 1, omeg
     s = _parameter(s)
     S = s * _lengths(space, mass, omega)
     terms = _terms(symbol_of(operator, space), space, operator)
-    return _present([_smoothed(term, S, space, f"{ORDERED.get(s, f'symbol for s = {s}')} of {operator}") for term in terms], space)
+    label = f"{ORDERED.get(s, f'symbol for s = {s}')} of {operator}"
+    return _present([_smoothed(term, S, space, label) for term in terms], space)
 
 
 def ordered_quantize(f: Any, space: PhaseSpace, s: Any, mass: Any = 1, omega: Any = 1) -> sp.Expr:
@@ -91,7 +93,8 @@ def ordered_quantize(f: Any, space: PhaseSpace, s: Any, mass: Any = 1, omega: An
     s = _parameter(s)
     S = -s * _lengths(space, mass, omega)
     terms = _terms(symbol_of(f, space), space, f)
-    return weyl_quantize(_present([_smoothed(term, S, space, f"Weyl symbol of the operator with the symbol {f}") for term in terms], space), space)
+    label = f"Weyl symbol of the operator with the symbol {f}"
+    return weyl_quantize(_present([_smoothed(term, S, space, label) for term in terms], space), space)
 
 
 def ordered_expansion(
@@ -153,15 +156,18 @@ def _points(term: GaussianTerm, space: PhaseSpace, what: str) -> Any:
     whole = integrate_term(term, variables, variables)
     if not term.polynomial.free_symbols.isdisjoint(variables) or any(c.has(sp.I) for c in centre) or whole is None:
         raise _no_function(what)
-    return sp.simplify(whole) * sp.Mul(*(sp.DiracDelta(v - sp.simplify(c)) for v, c in zip(variables, centre, strict=True)))
+    return sp.simplify(whole) * sp.Mul(
+        *(sp.DiracDelta(v - sp.simplify(c)) for v, c in zip(variables, centre, strict=True))
+    )
 
 
 def _no_function(what: str) -> InputError:
     return InputError(
-        f"The {what} does not exist as a function: the Wigner function is narrower in some direction than the Gaussian it "
-        "would have to be freed of (so for the P function of squeezed, Fock and cat states), and only a highly singular "
-        "distribution is left. Choose an s nearer to that of a smoother function (0 for the Wigner function, -1 for Q), or "
-        "the oscillator (mass=, omega=) that fits; where existence depends on parameters, give them numbers."
+        f"The {what} does not exist as a function: the Wigner function is narrower in some direction than the "
+        "Gaussian it would have to be freed of (so for the P function of squeezed, Fock and cat states), and only a "
+        "highly singular distribution is left. Choose an s nearer to that of a smoother function (0 for the Wigner "
+        "function, -1 for Q), or the oscillator (mass=, omega=) that fits; where existence depends on parameters, "
+        "give them numbers."
     )
 
 

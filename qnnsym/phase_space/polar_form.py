@@ -101,8 +101,8 @@ def madelung(H: Any, space: PhaseSpace) -> Madelung:
     symbol = real_function(H, space)
     if not symbol.is_polynomial(*space.p):
         raise InputError(
-            f"H = {symbol} is not a polynomial in {', '.join(map(str, space.p))}, so that it is no differential operator "
-            "on psi(x); expand its kinetic energy in powers of the momenta."
+            f"H = {symbol} is not a polynomial in {', '.join(map(str, space.p))}, so that it is no differential "
+            "operator on psi(x); expand its kinetic energy in powers of the momenta."
         )
     hbar, t = space.hbar, space.t
     R = sp.Function("R", real=True)(*space.x, t)

@@ -28,9 +28,7 @@ ORDERINGS = {
 }
 
 
-def kinetic_operator(
-    mass: Any, space: PhaseSpace, ordering: str = "bendaniel-duke", exponents: Any = None
-) -> sp.Expr:
+def kinetic_operator(mass: Any, space: PhaseSpace, ordering: str = "bendaniel-duke", exponents: Any = None) -> sp.Expr:
     """The kinetic energy of a mass that depends on position.
 
     Arguments:
@@ -57,8 +55,8 @@ def kinetic_operator(
     if exponents is None:
         if ordering not in ORDERINGS:
             raise InputError(
-                f"{ordering!r} is not an ordering of the kinetic energy; choose one of weyl, {', '.join(ORDERINGS)}, or "
-                "give exponents=(a, b, c) with a + b + c = -1."
+                f"{ordering!r} is not an ordering of the kinetic energy; choose one of weyl, {', '.join(ORDERINGS)}, "
+                "or give exponents=(a, b, c) with a + b + c = -1."
             )
         exponents = ORDERINGS[ordering]
     try:

@@ -39,8 +39,8 @@ def weyl_quantize(f: Any, space: PhaseSpace) -> sp.Expr:
     expression = as_function(f)
     if not expression.is_commutative:
         raise InputError(
-            f"{expression} is an operator already; weyl_quantize takes a function of {space.variables}. weyl_symbol goes "
-            "the other way."
+            f"{expression} is an operator already; weyl_quantize takes a function of {space.variables}. weyl_symbol "
+            "goes the other way."
         )
     if expression.has(sp.DiracDelta):
         return _deltas(expression, space)
@@ -113,9 +113,9 @@ def _group(f: Any, term: Any, space: PhaseSpace) -> Any:
     terms = gaussian_terms(f, variables)
     if terms is None or (len(terms) == 1 and not terms[0].polynomial.free_symbols.isdisjoint(variables)):
         raise InputError(
-            f"The term {term} mixes x and p in a function that is neither a polynomial in one of them, nor a function of "
-            "one linear form, nor a Gaussian; its Weyl quantisation has no closed form here. Expand it in powers of x or "
-            "p first."
+            f"The term {term} mixes x and p in a function that is neither a polynomial in one of them, nor a "
+            "function of one linear form, nor a Gaussian; its Weyl quantisation has no closed form here. Expand it "
+            "in powers of x or p first."
         )
     if len(terms) == 1 and not terms[0].flat:
         return _gaussian(terms[0], term, space)
@@ -133,7 +133,11 @@ def _linear(f: Any, space: PhaseSpace) -> bool:
 
 def _gaussian(term: Any, whole: Any, space: PhaseSpace) -> Any:
     """exp(-z.A z) as a multiple of exp of a quadratic form in the operators (|0><0| where hbar sqrt(det A) = 1)."""
-    used = [i for i in range(space.dimension) if term.form[i, i] != 0 or term.form[i + space.dimension, i + space.dimension] != 0]
+    used = [
+        i
+        for i in range(space.dimension)
+        if term.form[i, i] != 0 or term.form[i + space.dimension, i + space.dimension] != 0
+    ]
     one = len(used) == 1 and term.linear.is_zero_matrix
     i = used[0] if used else 0
     block = term.form.extract([i, i + space.dimension], [i, i + space.dimension])
@@ -151,9 +155,9 @@ def _gaussian(term: Any, whole: Any, space: PhaseSpace) -> Any:
         return weight * space.ket_bra(0, 0, mass=sp.simplify(block[0, 0] * hbar)) / 2
     if sign in ("zero", "negative"):
         raise InputError(
-            f"The term {whole} is narrower than a pure state allows (hbar sqrt(det A) = {s} is not below 1), so that its "
-            "operator is no exponential of a quadratic form with real coefficients; write it with space.ket_bra or the "
-            "parity."
+            f"The term {whole} is narrower than a pure state allows (hbar sqrt(det A) = {s} is not below 1), so that "
+            "its operator is no exponential of a quadratic form with real coefficients; write it with space.ket_bra "
+            "or the parity."
         )
     u = sp.atanh(s)
     quadratic = block[0, 0] * X**2 + block[1, 1] * P**2 + block[0, 1] * (X * P + P * X)
