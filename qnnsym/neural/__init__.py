@@ -6,6 +6,7 @@ _EXPORTS = {
     "Network": "network",
     "NeuralHamiltonian": "hamiltonian",
     "QuadraticCost": "hamiltonian",
+    "train": "learning",
 }
 
 
