@@ -7,6 +7,7 @@ _EXPORTS = {
     "NeuralHamiltonian": "hamiltonian",
     "QuadraticCost": "hamiltonian",
     "train": "learning",
+    "moyal_correction": "moyal",
 }
 
 
