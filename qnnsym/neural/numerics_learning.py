@@ -18,6 +18,7 @@ from numpy.polynomial import legendre
 from qnnsym.codegen.build import KERNELS, built, render
 from qnnsym.codegen.lower import lower
 from qnnsym.errors import InputError, SolverError, StorageError
+from qnnsym.neural import numerics_batched
 from qnnsym.neural.hamiltonian import NeuralHamiltonian, QuadraticCost
 from qnnsym.neural.learning import SHARE, STARTS, WEIGHTS, shared, split_cost, sweep_sets
 from qnnsym.neural.network import Network, numbers
@@ -30,6 +31,7 @@ from qnnsym.solvers.solution import finite_array
 from qnnsym.solvers.tableaus import DOP853
 
 # Damping of the relaxation to rest, most iterations with it: the gentler ones where the first goes astray.
+BACKENDS = ("auto", "compiled", "batched")
 RELAX = ((0.5, 2_000), (0.1, 20_000), (0.02, 100_000))
 AT_REST = 1e-13
 LARGEST_STEPS = 1 << 16
@@ -87,11 +89,12 @@ class Learner:
         duration: T.
         modes: number of Legendre modes of the rates of dynamical weights; 0 for parametric weights.
         kernels: "forward" and "backward"; None builds them.
+        backend: "compiled" (kernels pattern by pattern), "batched" (matrix products), or "auto" by size.
     """
 
     def __init__(
         self, hamiltonian: NeuralHamiltonian, inputs: Any, targets: Any, duration: float, modes: int = 0,
-        kernels: Kernels | None = None,
+        kernels: Kernels | None = None, backend: str = "auto",
     ) -> None:  # fmt: skip
         from qnnsym.workspace import Workspace
 
@@ -118,6 +121,18 @@ class Learner:
         self.steps = max(1, int(np.ceil(duration / self.relaxation)))
         a, b, c, *_ = DOP853.arrays()
         s = DOP853.stages
+        possible = not sets["backward"].entries
+        large = self.patterns > 3 and self.patterns * net.neurons * net.columns >= numerics_batched.WORTH
+        if backend not in BACKENDS or (backend == "batched" and not possible):
+            raise InputError(
+                f"backend={backend!r}; use one of {', '.join(BACKENDS)}, and not batched with a cost that is an expression."
+            )
+        self.batched = None
+        if possible and (backend == "batched" or (backend == "auto" and large)):
+            quadratic = isinstance(h.cost, QuadraticCost)
+            self.batched = numerics_batched.BatchedSweeps(
+                sets["forward"], sets["backward"], eqs.sizes, self.par[0], quadratic
+            )
         self.a, self.b, self.c = np.ascontiguousarray(a[:s, :s]), b[:s].copy(), c[:s].copy()
 
     # signals ---------------------------------------------------------------------------------------------------
@@ -177,18 +192,24 @@ class Learner:
         y = np.array(start, float)
         stages = np.empty((self.steps, self.b.size, self.patterns, net.neurons))
         arguments = (t, h, self.a, self.b, self.c)
-        self.compiled.forward(
-            self.kernels["forward"], *arguments, y, table, ext, self.par[0], self.dims, self.work, stages
-        )
+        if self.batched is not None:
+            self.batched.forward(*arguments, y, table, ext, stages)
+        else:
+            self.compiled.forward(
+                self.kernels["forward"], *arguments, y, table, ext, self.par[0], self.dims, self.work, stages
+            )
         if self.modes:
             factors = np.ascontiguousarray(legendre.legvander(position, self.modes - 1).T)
         else:
             factors = np.array([np.ones(times.size), (self.duration - (times - t)) / self.inertia])
         costate, sums = np.zeros((self.patterns, net.neurons)), np.zeros((len(factors), net.neurons * net.columns))
-        self.compiled.backward(
-            self.kernels["backward"], *arguments, costate, table, ext, self.par, self.dims, self.work, stages, factors,
-            sums,
-        )  # fmt: skip
+        if self.batched is not None:
+            self.batched.backward(*arguments, costate, table, ext, stages, factors, sums)
+        else:
+            self.compiled.backward(
+                self.kernels["backward"], *arguments, costate, table, ext, self.par, self.dims, self.work, stages,
+                factors, sums,
+            )  # fmt: skip
         sums = sums.reshape(-1, *shape)
         change = self._dynamical_change(sums) if self.modes else sums[1]
         error, once = self._cost(times, stages, table, ext)
@@ -398,7 +419,7 @@ class Training:
 
 def train(
     net, data, epochs, start, weights, weights0, y0, relaxation, inertia, duration, cost, *, dynamical=None, rtol=1e-9,
-    steps=None, modes=32, resume=None, progress=None, values=None,
+    steps=None, modes=32, resume=None, progress=None, values=None, backend="auto",
 ) -> Training:  # fmt: skip
     """Learn by the epoch scheme; see `qnnsym.neural.train`."""
     hamiltonian, inputs, targets = _setting(net, data, relaxation, inertia, cost, dynamical, values)
@@ -410,7 +431,7 @@ def train(
     modes = _integer(modes, "modes", 2) if weights == "dynamical" else 0
     if not (isinstance(rtol, float) and 0 < rtol < 1):
         raise InputError(f"rtol={rtol!r} is no relative tolerance; give a number between 0 and 1.")
-    learner = Learner(hamiltonian, inputs, targets, duration, modes)
+    learner = Learner(hamiltonian, inputs, targets, duration, modes, backend=backend)
     if steps is not None:
         learner.steps = _integer(steps, "steps", 1)
     run = _Run(learner, start, weights0, y0, resume, None if steps is not None else rtol)
