@@ -7,6 +7,7 @@ _EXPORTS = {
     "NeuralHamiltonian": "hamiltonian",
     "QuadraticCost": "hamiltonian",
     "train": "learning",
+    "lyapunov_exponents": "chaos",
     "rank_report": "rank",
     "moyal_correction": "moyal",
 }
