@@ -39,6 +39,8 @@ LARGEST_STEPS = 1 << 16
 RISE, GROWTH = 1e-9, 1e3
 # So many epochs have to pass before a bounded cost above the first one is called divergence.
 LEAST_EPOCHS = 10
+# Share of the last Legendre modes above which dynamical weights are not resolved.
+UNRESOLVED = 1e-6
 
 
 @cache
@@ -344,7 +346,7 @@ class Training:
         coefficients: of dynamical weights, Legendre coefficients over an epoch (modes, N, 1+l+N), else None.
         settings: numbers and words of the run.
         diagnostics: step_error (relative change by half the step), rises (epochs in which the cost rose), curvature
-            (where it rose: stable below 2).
+            (where it rose: stable below 2), mode_tail (share of the last Legendre modes of dynamical weights).
         warnings: sentences that the user should see.
     """
 
@@ -538,6 +540,8 @@ class _Run:
                 errors.append(epoch.error)
                 self._watch(costs, weights, epoch)
                 end = epoch.end
+                if self.learner.modes:
+                    self._resolved(epoch.change)
                 if n < epochs:
                     self.weights = _added(self.weights, epoch.change)
                     weights.append(self.at_end(self.weights))
@@ -561,6 +565,12 @@ class _Run:
         )  # fmt: skip
         return result if self.before is None else _joined(self.before, result)
 
+    def _resolved(self, change: np.ndarray) -> None:
+        """Keep the largest share of the last Legendre modes in a change: what the series does not resolve."""
+        sizes = np.abs(change).max(axis=(1, 2))
+        tail = float(sizes[-6:-2].max() / max(sizes.max(), 1e-300))
+        self.diagnostics["mode_tail"] = max(tail, self.diagnostics.get("mode_tail", 0.0))
+
     def _comparable(self) -> bool:
         return self.learner.steady and self.start != "continue"
 
@@ -577,6 +587,12 @@ class _Run:
 
     def _judge(self, costs: list[float], weights: list[np.ndarray], end: Any) -> None:
         """A cost that rose on the way: an edge of stability, or beyond it."""
+        tail = self.diagnostics.get("mode_tail", 0.0)
+        if tail > UNRESOLVED:
+            self.warnings.append(
+                f"The weights vary within an epoch faster than {self.learner.modes} Legendre modes resolve (the last "
+                f"ones have {tail:.1g} of the largest); give more modes or fewer epochs."
+            )
         if not self.diagnostics["rises"] or not self._comparable():
             return
         curvature = self._curvature(weights[-1])
