@@ -578,7 +578,8 @@ class _Run:
         """Stop learning that diverges, saying how slow it has to be."""
         cost = costs[-1]
         finite = np.isfinite(cost) and np.isfinite(epoch.change).all()
-        if finite and not cost > GROWTH * max(abs(costs[0]), 1e-12):
+        # With other signals in every epoch a cost may grow for reasons of its own.
+        if finite and not (self._comparable() and cost > GROWTH * max(abs(costs[0]), 1e-12)):
             if len(costs) > 1 and cost > costs[-2] + RISE * abs(costs[-2]):
                 self.diagnostics["rises"] += 1
             return

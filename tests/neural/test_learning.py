@@ -178,7 +178,8 @@ def test_dynamical_weights_follow_the_powers_of_a_volterra_operator():
         math.comb(n, j) * (-(x**2) / omega) ** j * tau ** (2 * j) / math.factorial(2 * j) for j in range(n + 1)
     )
     np.testing.assert_allclose(found.path(tau)[:, 0, 0], rest + (0.7 - rest) * powers, atol=3e-3)
-    assert (np.diff(found.costs) < 0).all()
+    # Powers of 1 - K V^2 grow in the end: only the first epochs descend.
+    assert (np.diff(found.costs[:5]) < 0).all()
 
 
 def test_unresolved_dynamical_weights_are_said():

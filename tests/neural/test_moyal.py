@@ -89,14 +89,14 @@ def test_characteristic_equations_are_uncorrected():
 
 
 def test_position_density_obeys_a_continuity_equation():
-    """Integrated over all momenta P3 rho vanishes: checked with a Gaussian, by SymPy's integrals."""
+    """Integrated over all momenta P3 rho vanishes: by the trapezoidal rule, exact for Gaussians to rounding."""
     h = hamiltonian("tanh", np.array([[0, 1]]))
     (y, w), (d, m) = h.q, h.p
     rho = sp.exp(-((d - y) ** 2) - m**2 - d * m / 2 - y**2 - w**2)
     applied = moyal_correction(h).apply(rho).subs({y: sp.Rational(1, 3), w: sp.Rational(3, 4), h.W[0, 0]: 1, LAM: 2})
-    inner = sp.integrate(sp.expand(applied), (d, -sp.oo, sp.oo))
-    assert abs(sp.N(sp.integrate(sp.expand(inner), (m, -sp.oo, sp.oo)), 30)) < 1e-25
-    assert abs(sp.N(applied.subs({d: 0.4, m: 0.2}))) > 1e-3
+    points = np.linspace(-9, 9, 121)
+    values = sp.lambdify((d, m), applied, "numpy")(*np.meshgrid(points, points))
+    assert abs(values.sum()) < 1e-12 * np.abs(values).sum()
 
 
 def test_all_orders_together_are_the_commutator_of_matrices():
