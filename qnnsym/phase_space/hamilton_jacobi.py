@@ -73,13 +73,18 @@ class CompleteIntegral:
     parts: tuple[Separated, ...] = ()
 
     @cached_property
+    def slopes(self) -> tuple[sp.Expr, ...]:
+        """J_q, by the separated momenta where there are some: their integrals need not be differentiated."""
+        if not self.parts:
+            return tuple(sp.diff(self.J, q) for q in self.space.x)
+        momenta = [
+            (part.solution.subs(dict(self.fixed)).subs(part.symbol, part.coordinate), part) for part in self.parts
+        ]
+        return tuple(sp.Add(*(p * sp.diff(part.coordinate, q) for p, part in momenta)) for q in self.space.x)
+
+    @cached_property
     def hessian(self) -> sp.Matrix:
-        slopes = [sp.diff(self.J, q) for q in self.space.x]
-        if self.parts:  # J_q by the separated momenta, whose integrals need not be differentiated
-            fixed = dict(self.fixed)
-            momenta = [(part.solution.subs(fixed).subs(part.symbol, part.coordinate), part) for part in self.parts]
-            slopes = [sp.Add(*(p * sp.diff(part.coordinate, q) for p, part in momenta)) for q in self.space.x]
-        rows = [[sp.simplify(sp.diff(slope, a)) for slope in slopes] for a in self.constants]
+        rows = [[sp.simplify(sp.diff(slope, a)) for slope in self.slopes] for a in self.constants]
         return sp.Matrix(len(self.constants), self.space.dimension, [e for row in rows for e in row])
 
     @cached_property
@@ -134,15 +139,18 @@ class CompleteIntegral:
         amplitude = sp.sympify(amplitude)
         i = sp.I
 
-        def along(f: sp.Expr, q: sp.Symbol) -> sp.Expr:
-            """The derivative of f exp(iJ/hbar) over the exponential."""
-            return sp.diff(f, q) + i / hbar * sp.diff(self.J, q) * f
+        slopes = self.slopes
+        clock = sp.diff(self.J, space.t) if self.energy is None else -self.energy
 
-        applied = i * hbar * along(amplitude, space.t)
-        for a, x in enumerate(space.x):
-            for b, y in enumerate(space.x):
+        def along(f: sp.Expr, n: int) -> sp.Expr:
+            """The derivative of f exp(iJ/hbar) by the n-th position, over the exponential."""
+            return sp.diff(f, space.x[n]) + i / hbar * slopes[n] * f
+
+        applied = i * hbar * sp.diff(amplitude, space.t) - clock * amplitude
+        for a in range(space.dimension):
+            for b in range(space.dimension):
                 if matrix[a, b] != 0:
-                    applied += hbar**2 / 2 * matrix[a, b] * along(along(amplitude, y), x)
+                    applied += hbar**2 / 2 * matrix[a, b] * along(along(amplitude, b), a)
         return sp.simplify(sp.expand((applied - potential * amplitude) / amplitude))
 
     def __str__(self) -> str:

@@ -248,13 +248,13 @@ def _followed(integrand: Callable, start: float, totals: np.ndarray) -> tuple[np
 
 
 def _real(symbol: sp.Symbol, expression: sp.Expr) -> Callable[[float], float]:
-    function = sp.lambdify(symbol, expression, "math")
+    """A function of one float; what is not a number there counts as minus infinity, out of reach."""
+    function = sp.lambdify(symbol, expression, "numpy")
 
     def value(x: float) -> float:
-        try:
-            return float(function(float(x)))
-        except (ZeroDivisionError, OverflowError, ValueError):
-            return float("-inf")
+        with np.errstate(all="ignore"):
+            found = float(function(np.float64(x)))
+        return found if not np.isnan(found) else float("-inf")
 
     return value
 

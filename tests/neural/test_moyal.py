@@ -43,23 +43,23 @@ def test_corrections_are_those_of_the_polynomial_engine(order):
 
 def test_the_first_correction_has_the_form_of_the_spec():
     """P3 with D_k and C_k written out by hand, for dynamical and static weights."""
-    for moves in (np.ones((2, 4)), np.zeros((2, 4))):
-        h = hamiltonian("tanh", moves, 2, 1)
-        net, rho = h.network, gaussian(hamiltonian("tanh", moves, 2, 1))
-        z = [net.x[0], sp.S.One, *net.y]
-        delta, momenta = h.p[:2], iter(h.p[2:])
+    for n, moves in ((1, np.ones((1, 2))), (2, np.zeros((2, 3)))):
+        h = hamiltonian("tanh", moves, n)
+        net, rho = h.network, gaussian(h)
+        z = [sp.S.One, *net.y]
+        delta, momenta = h.p[:n], iter(h.p[n:])
         total = sp.S.Zero
-        m = {(k, j): next(momenta) for k in range(2) for j in range(4)} if moves.any() else {}
-        for k in range(2):
-            u = sum(net.W[k, j] * z[j] for j in range(4))
-            f = [sp.tanh(U).diff(U, n).subs(U, u) for n in range(4)]
+        m = {(k, j): next(momenta) for k in range(n) for j in range(1 + n)} if moves.any() else {}
+        for k in range(n):
+            u = sum(net.W[k, j] * z[j] for j in range(1 + n))
+            f = [sp.tanh(U).diff(U, s).subs(U, u) for s in range(4)]
 
             def d(expression, k=k):
-                found = sum(net.W[k, 2 + i] * sp.diff(expression, delta[i]) for i in range(2))
-                return found + sum(z[j] * sp.diff(expression, m[k, j]) for j in range(4) if m)
+                found = sum(net.W[k, 1 + i] * sp.diff(expression, delta[i]) for i in range(n))
+                return found + sum(z[j] * sp.diff(expression, m[k, j]) for j in range(1 + n) if m)
 
             def c(expression, k=k):
-                return sum(sp.diff(expression, delta[i], m[k, 2 + i]) for i in range(2) if m)
+                return sum(sp.diff(expression, delta[i], m[k, 1 + i]) for i in range(n) if m)
 
             def operators(r):
                 """D^3, D C, D^2, C of r: the coefficients W and z stand to the left, D does not differentiate them."""
@@ -69,7 +69,7 @@ def test_the_first_correction_has_the_form_of_the_spec():
             *_, second, cross = operators(sp.diff(rho, net.y[k]))
             total += delta[k] * (f[3] * third + 6 * f[2] * mixed) - 3 * (f[2] * second + 2 * f[1] * cross)
         gap = (moyal_correction(h).apply(rho) - total / LAM).free_symbols
-        numbers = {s: sp.Rational(3 + 2 * n, 17 + n) for n, s in enumerate(sorted(gap, key=str))}
+        numbers = {s: sp.Rational(3 + 2 * i, 17 + i) for i, s in enumerate(sorted(gap, key=str))}
         found, expected = moyal_correction(h).apply(rho).subs(numbers), (total / LAM).subs(numbers)
         assert abs(sp.N(found - expected, 40)) < 1e-30 * abs(sp.N(expected, 40))
 
