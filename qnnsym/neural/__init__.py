@@ -6,6 +6,10 @@ _EXPORTS = {
     "Network": "network",
     "NeuralHamiltonian": "hamiltonian",
     "QuadraticCost": "hamiltonian",
+    "train": "learning",
+    "lyapunov_exponents": "chaos",
+    "rank_report": "rank",
+    "moyal_correction": "moyal",
 }
 
 

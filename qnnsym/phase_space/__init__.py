@@ -41,6 +41,7 @@ _EXPORTS = {
     "FockState": "states",
     "Mixture": "states",
     "evolve_wigner": "numerics",
+    "complete_integral": "hamilton_jacobi",
 }
 _SUBMODULES = ("limits", "observables")
 
