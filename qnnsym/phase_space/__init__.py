@@ -21,6 +21,7 @@ _EXPORTS = {
     "bracket_integral": "integral_form",
     "evolution_integrals": "integral_form",
     "series_verdict": "integral_form",
+    "SeriesWarning": "integral_form",
     "ordered_symbol": "orderings",
     "ordered_quantize": "orderings",
     "ordered_expansion": "orderings",

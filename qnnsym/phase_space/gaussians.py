@@ -9,7 +9,7 @@ point, which ends because P is a polynomial.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import sympy as sp
@@ -149,22 +149,17 @@ def _compose(f: GaussianTerm, g: GaussianTerm, space: PhaseSpace) -> sp.Expr:
     one, zero = sp.eye(n), sp.zeros(n, n)
     J = sp.Matrix(sp.BlockMatrix([[zero, one], [-one, zero]]))
     A, B = f.form, g.form
-    # The determinant divides everything; kept as a symbol, it leaves polynomials to calculate with.
-    divided = sp.Dummy("delta")
     if f.flat or g.flat:
-        adjugate, determinant, weight, divided = sp.eye(2 * n), sp.Integer(1), sp.Integer(1), sp.Integer(1)
+        adjugate, determinant, weight = sp.eye(2 * n), sp.Integer(1), sp.Integer(1)
     else:
         N = (sp.eye(2 * n) - eta**2 * J * B * J * A).applyfunc(lowest_terms)
         determinant = _determinant(N)
         weight = _inverse_root(determinant, eta, space)
         adjugate = N.adjugate()
-
-    def finish(value: Any) -> Any:
-        return _divided(value, divided, determinant).xreplace({eta: space.hbar})
-
     u_left, u_right = -(eta**2) * adjugate * J * B * J, sp.I * eta * adjugate * J
     v_right = -(eta**2) * J * A * adjugate * J
-    covariance = divided * sp.Matrix(sp.BlockMatrix([[u_left, u_right], [u_right.T, v_right]])).applyfunc(sp.expand)
+    blocks = sp.Matrix(sp.BlockMatrix([[u_left, u_right], [u_right.T, v_right]]))
+    covariance = blocks.applyfunc(lambda e: lowest_terms((e / determinant).xreplace({eta: space.hbar})))
     linear = sp.Matrix([*(f.linear - 2 * A * z), *(g.linear - 2 * B * z)])
     # Half the inverse of the form of the integral, applied to its linear part: where the exponent is stationary.
     mean = covariance * linear / 2
@@ -174,18 +169,8 @@ def _compose(f: GaussianTerm, g: GaussianTerm, space: PhaseSpace) -> sp.Expr:
         dict(zip(variables, b, strict=True))
     )
     shifted = [s + m for s, m in zip([*z, *z], mean, strict=True)]
-    polynomial = average(product, a + b, shifted, covariance, variables, finish)
-    return weight.xreplace({eta: space.hbar}) * polynomial * sp.exp(_tidy(exponent, variables, finish))
-
-
-def _divided(value: Any, delta: Any, determinant: Any) -> Any:
-    """A polynomial in delta with delta = 1/determinant, over one denominator and in lowest terms."""
-    if not value.has(delta) or delta == 1:
-        return lowest_terms(value)
-    poly = sp.Poly(value, delta, domain=sp.EXRAW)
-    top = poly.degree()
-    numerator = sp.Add(*(c * determinant ** (top - n) for (n,), c in poly.terms()))
-    return lowest_terms(numerator / determinant**top)
+    polynomial = average(product, a + b, shifted, covariance, variables)
+    return weight.xreplace({eta: space.hbar}) * polynomial * sp.exp(_tidy(exponent, variables))
 
 
 def _inverse_root(determinant: Any, eta: sp.Symbol, space: PhaseSpace) -> Any:
@@ -280,11 +265,10 @@ def average(
     mean: Sequence[Any],
     covariance: sp.Matrix,
     variables: Sequence[Any],
-    finish: Callable[[Any], Any] | None = None,
 ) -> Any:
     """exp(d.C d/4) P at the point `mean`: the Gaussian average of a polynomial, by Wick's theorem.
 
-    The result is a polynomial in `variables` with coefficients in lowest terms (or what `finish` makes of them).
+    The result is a polynomial in `variables` with coefficients in lowest terms.
     """
     polynomial = sp.sympify(polynomial)
     present = [i for i, s in enumerate(symbols) if polynomial.has(s)]
@@ -306,7 +290,7 @@ def average(
         total += poly
     values = dict(zip(poly.gens, (mean[i] for i in present), strict=True))
     result = total.as_expr().xreplace(values)
-    return _tidy(result, variables, finish)
+    return _tidy(result, variables)
 
 
 # -- signs and small matrices --------------------------------------------------------------------------------
@@ -365,15 +349,14 @@ def _inverse(matrix: sp.Matrix) -> sp.Matrix:
     return (matrix.adjugate() / determinant).applyfunc(lowest_terms)
 
 
-def _tidy(polynomial: Any, variables: Sequence[Any], finish: Callable[[Any], Any] | None = None) -> Any:
+def _tidy(polynomial: Any, variables: Sequence[Any]) -> Any:
     """A polynomial of the variables whose coefficients are in lowest terms."""
-    finish = finish or lowest_terms
     if not variables:
-        return finish(polynomial)
+        return lowest_terms(polynomial)
     poly = sp.Poly(polynomial, *variables, domain=sp.EXRAW)
     return sp.Add(
         *(
-            sp.factor_terms(finish(c)) * sp.Mul(*(v**i for v, i in zip(variables, m, strict=True)))
+            sp.factor_terms(lowest_terms(c)) * sp.Mul(*(v**i for v, i in zip(variables, m, strict=True)))
             for m, c in poly.terms()
         )
     )

@@ -5,7 +5,8 @@
 Four ways lead to a result, and all sum the same series: ring elements (exact, fast), plain SymPy derivatives
 where an undefined function keeps the ring from closing, and shifted arguments where one operand is a sum of
 polynomials times exponentials (or sines, cosines) of linear forms, for which the infinite series sums to a
-translation. A fourth, Gaussian integration (`gaussians`), serves where both are polynomials times Gaussians.
+translation; Gaussian integration (`gaussians`) serves where both are polynomials times Gaussians. A bracket that
+none of them closes is returned as an integral (`integral_form`), with a warning that says why.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ def star(f: Operand, g: Operand, space: PhaseSpace, order: int | None = None) ->
 def moyal_bracket(f: Operand, g: Operand, space: PhaseSpace, order: int | None = None) -> Any:
     """The Moyal bracket {{f, g}} = (f*g - g*f)/(i hbar), the Poisson bracket at hbar -> 0.
 
-    Arguments, Returns and Raises: as for `star`; the series has even powers of hbar only.
+    Arguments, Returns and Raises: as for `star`; the series has even powers of hbar only. For order=None and terms
+    p^j g(x), x^j g(p) without a closed form (kinetic plus potential energy on an undefined W), the integral form is
+    returned with a SeriesWarning that says whether the series converges.
 
     Source: J. E. Moyal, Proc. Camb. Phil. Soc. 45, 99 (1949):
         {{f, g}} = sum_s (-1)^s (hbar/2)^{2s} sum_{|a|+|b|=2s+1} (-1)^{|b|}/(a! b!)
