@@ -50,7 +50,7 @@ def _function(function: Function, printer: Printer) -> str:
         f'@njit(cache=True, fastmath={FASTMATH}, error_model="numpy", pipeline_class=Disjoint)',
         f"def {function.name}({ARGUMENTS}):",
         *(f"    {buffer} = vectors.wide({buffer})" for buffer in ("state", "ext", "work", "rates")),
-        "    t = ext[ext.size - 1]",
+        "    t = ext[-1]",
         *preamble(function, printer, slices=True),
         *(held(line, "vectors.held") for line in numba_body(function.body, printer, 1)),
     ]

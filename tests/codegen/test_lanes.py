@@ -15,7 +15,7 @@ from qnnsym.codegen.lower import lower
 from qnnsym.equations.calculus import tangent_set
 from qnnsym.equations.functions import logistic, softplus
 from qnnsym.neural import Network, NeuralHamiltonian, QuadraticCost
-from qnnsym.neural.numerics import Data, kernels_of, lanes_of
+from qnnsym.neural.numerics import Data, lanes_of
 from tests.codegen.random_sets import equation_sets
 from tests.codegen.test_agreement import DIMS, SIZES, buffers
 from tests.networks import characteristic_equations
@@ -51,7 +51,6 @@ def interpreted(function):
 def check(equations, seed):
     function = lower(equations)
     lanes = [buffers(equations, seed + q)[1:] for q in range(EIGHT)]
-    expected = np.array([numpy_function(function)(0.0, state, ext, par, DIMS) for state, ext, par in lanes])
     par = lanes[0][2]
     expected = np.array([numpy_function(function)(0.0, state, ext, par, DIMS) for state, ext, _ in lanes])
     state, ext = (np.array([lane[n] for lane in lanes]).T for n in range(2))
@@ -62,53 +61,48 @@ def check(equations, seed):
     np.testing.assert_allclose(found.reshape(-1, EIGHT).T, expected, rtol=0, atol=1e-12 * scale)
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(equation_sets())
 def test_each_lane_is_the_kernel_of_its_state(equations):
     check(equations, 1)
 
 
-@settings(max_examples=5)
+@settings(max_examples=3)
 @given(equation_sets())
 def test_each_lane_is_the_tangent_kernel_of_its_state(equations):
     check(tangent_set(equations), 2)
 
 
-def compared(eqs, inputs, seed=0, values=None, rtol=1e-13):
-    """The compiled kernel of eight lanes against the compiled kernel of one, at random states, times and signals."""
-    draw, data = np.random.default_rng(seed), Data(eqs, values, inputs)
+def compared(eqs, inputs, seed=0):
+    """The compiled kernel of eight lanes against NumPy's of one, at random states, times and signals."""
+    draw, data = np.random.default_rng(seed), Data(eqs, None, inputs)
     n, channels = eqs.dimension, data.signals(0.0).size
     states, signals, times = draw.normal(size=(n, EIGHT)), draw.normal(size=(channels, EIGHT)), draw.normal(size=EIGHT)
     found = np.full((n, EIGHT), np.nan)
     ext = np.concatenate([signals, times[None]]).ravel()
     work = np.full(EIGHT * data.work_size, np.nan)
     lanes_of(eqs)(np.nan, states.ravel(), ext, data.par, data.dims, work, found.ravel())
-    one, expected = kernels_of(eqs)["rhs"], np.empty(n)
+    one = numpy_function(lower(eqs.equations))
     for q in range(EIGHT):
-        state, mine = np.ascontiguousarray(states[:, q]), np.ascontiguousarray(signals[:, q])
-        one(times[q], state, mine, data.par, data.dims, np.zeros(data.work_size), expected)
-        np.testing.assert_allclose(found[:, q], expected, rtol=0, atol=rtol * np.abs(expected).max())
+        expected = one(times[q], states[:, q], signals[:, q], data.par, tuple(data.dims))
+        np.testing.assert_allclose(found[:, q], expected, rtol=0, atol=1e-13 * np.abs(expected).max())
 
 
 def test_masks_static_weights_activations_and_a_quadratic_cost():
     u = sp.Symbol("u")
-    chosen = ["tanh", "logistic", sp.sin(u) + softplus(u) / 3, "relu", sp.log(1 + u**2) * sp.exp(-(u**2))]
+    chosen = ["tanh", "relu", sp.sin(u) + softplus(u) / 3]
     draw = np.random.default_rng(1)
-    mask, moves = (draw.random((5, 8)) < 0.8) * 1.0, (draw.random((5, 8)) < 0.7) * 1.0
-    h = NeuralHamiltonian(
-        Network(5, 2, chosen, mask), relaxation=1.3, inertia=0.7, cost=QuadraticCost(0.8, target=0.2, decay=0.1),
-        dynamical=moves,
-    )  # fmt: skip
-    eqs = h.characteristic_equations()
-    compared(eqs, np.zeros(2), 0)
-    for size in (1, 2, 9, 20):  # the same kernel at other sizes
-        net = Network(size, 2, [chosen[n % 5] for n in range(max(size, 5))][:size], np.ones((size, size + 3)))
-        other = NeuralHamiltonian(net, 1.3, 0.7, QuadraticCost(0.8, target=0.2, decay=0.1), dynamical=net.mask)
-        if size >= 5:
-            assert emit_lanes([lower(other.characteristic_equations().equations)], "") == emit_lanes(
-                [lower(eqs.equations)], ""
-            )
-            compared(other.characteristic_equations(), np.zeros(2), size)
+
+    def equations(size):
+        mask, moves = (draw.random((2, size, size + 3)) < 0.8) * 1.0
+        net = Network(size, 2, [chosen[k % 3] for k in range(size)], mask)
+        cost = QuadraticCost(0.8, target=0.2, decay=0.1)
+        return NeuralHamiltonian(net, 1.3, 0.7, cost, dynamical=moves).characteristic_equations()
+
+    text = emit_lanes([lower(equations(3).equations)], "")
+    for size in (3, 4, 9, 20):
+        assert emit_lanes([lower(equations(size).equations)], "") == text
+        compared(equations(size), np.zeros(2), size)
 
 
 def test_a_cost_of_the_users_own_with_time_and_roots():
