@@ -41,7 +41,8 @@ def emit_lanes(functions: list[Function], header: str) -> str:
     helpers += "\n\n" if helpers and not helpers.endswith("\n\n\n") else ""
     imports = "import math\n\n" if "math." in text + helpers else ""
     imports += "import numpy as np\n" if "np." in helpers else ""
-    imports += "from numba import njit\nfrom numba.core.compiler import Compiler\n\nfrom qnnsym.solvers import vectors\n"
+    imports += "from numba import njit\nfrom numba.core.compiler import Compiler\n\n"
+    imports += "from qnnsym.solvers import vectors\n"
     return f'{header}\n{imports}\nSIGNATURE = "{SIGNATURE}"\n\n\n{DISJOINT}{helpers}{text}'
 
 

@@ -21,18 +21,18 @@ import math
 import operator
 import textwrap
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
-import numpy as np
 from llvmlite import ir
 from numba import njit
 from numba.core import types
-from numba.core.typeconv import Conversion
+from numba.core.typeconv.castgraph import Conversion
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, lower_cast, models, register_model
 from numba.np import arrayobj
 
 LANES = 8
+_INFERRED: Any = infer_global
 _SHORT = ir.IntType(32)
 _FLOATS = ir.VectorType(ir.DoubleType(), LANES)
 _INTEGERS = ir.VectorType(ir.IntType(64), LANES)
@@ -87,9 +87,9 @@ def _called(builder: Any, name: str, *arguments: Any) -> Any:
 def _offered(function: Any, *arities: tuple[Any, ...]) -> Callable:
     """Register what `function` does with lanes; other arguments are converted first."""
 
-    @infer_global(function)
+    @_INFERRED(function)
     class _Template(ConcreteTemplate):
-        cases = [signature(lanes, *arity) for arity in arities]
+        cases: ClassVar = [signature(lanes, *arity) for arity in arities]
 
     def decorated(lowered: Callable) -> None:
         def adapted(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -112,9 +112,9 @@ _offered(abs, (lanes,))(lambda builder, a: _called(builder, "fabs", a))
 _offered(math.sqrt, (lanes,))(lambda builder, a: _called(builder, "sqrt", a))
 
 
-@infer_global(operator.pow)
+@_INFERRED(operator.pow)
 class _Power(ConcreteTemplate):
-    cases = [signature(lanes, lanes, types.int64), *(signature(lanes, *pair) for pair in _PAIRS)]
+    cases: ClassVar = [signature(lanes, lanes, types.int64), *(signature(lanes, *pair) for pair in _PAIRS)]
 
 
 @lower_builtin(operator.pow, lanes, types.int64)
@@ -207,12 +207,12 @@ def packed(function: Any) -> Any:
 class _Text:
     """Instructions for the text of an elementary function; which kind of vector a value is, its LLVM type says."""
 
-    FLOAT = {ast.Add: "fadd", ast.Sub: "fsub", ast.Mult: "fmul", ast.Div: "fdiv"}
-    INTEGER = {
+    FLOAT: ClassVar = {ast.Add: "fadd", ast.Sub: "fsub", ast.Mult: "fmul", ast.Div: "fdiv"}
+    INTEGER: ClassVar = {
         ast.Add: "add", ast.Sub: "sub", ast.LShift: "shl", ast.RShift: "ashr", ast.BitAnd: "and_", ast.BitXor: "xor",
     }  # fmt: skip
-    COMPARED = {ast.Gt: ">", ast.Lt: "<", ast.Eq: "==", ast.NotEq: "!="}
-    CALLED = {"abs": "fabs", "np.rint": "rint", "math.copysign": "copysign"}
+    COMPARED: ClassVar = {ast.Gt: ">", ast.Lt: "<", ast.Eq: "==", ast.NotEq: "!="}
+    CALLED: ClassVar = {"abs": "fabs", "np.rint": "rint", "math.copysign": "copysign"}
 
     def __init__(self, builder: Any) -> None:
         self.builder = builder

@@ -88,8 +88,8 @@ def test_arithmetic_with_numbers_and_among_lanes():
             total += a[i]
         results = (
             x + y, x - y, x * y, x / y, -x, abs(x), 2.0 + x, x - 2.0, 3.0 * x, x / 3.0, 1.0 / x, math.sqrt(abs(x)),
-            x**5, x**-3, x**0, abs(x) ** 0.3, 2.0**x, abs(x) ** y, log(abs(x)), total, larger(x, y), chosen(x, y, 7.0 * y),
-            vectors.held(1.0 / x), vectors.held(0.5) * x,
+            x**5, x**-3, x**0, abs(x) ** 0.3, 2.0**x, abs(x) ** y, log(abs(x)), total,
+            larger(x, y), chosen(x, y, 7.0 * y), vectors.held(1.0 / x), vectors.held(0.5) * x,
         )  # fmt: skip
         for i, result in enumerate(results):
             out[i] = result
@@ -124,5 +124,5 @@ def test_text_that_no_vector_has_is_refused():
     def call(a):
         wide(a)[0] = packed(wide(a)[0])
 
-    with pytest.raises(Exception, match="while u > 1.0"):
+    with pytest.raises(Exception, match="while u"):
         call(np.ones(LANES))
