@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from qnnsym.errors import InputError
 from qnnsym.solvers.lanes import METHOD, Lanes
-from qnnsym.solvers.problem import MAX_STEPS, Problem, Run
+from qnnsym.solvers.problem import AUTO, MAX_STEPS, Problem, Run
 from qnnsym.solvers.progress import Progress
 from qnnsym.solvers.solution import Status
 
@@ -21,6 +22,8 @@ from qnnsym.solvers.solution import Status
 SHARE = 32
 # And side by side, where lanes stand idle at the end of a share and an interruption is heard within it.
 SHARE_OF_LANES = 250
+# How the compiled driver says that a trajectory has ended; see `stepping`.
+CODES = {Status.SUCCESS: 1, Status.STEP_TOO_SMALL: 2, Status.NON_FINITE: 3}
 
 
 @dataclass(frozen=True)
@@ -112,11 +115,35 @@ def solve_ensemble(
             halt[0] = 1
     for f in futures:
         f.result()
+    if method in AUTO:
+        options = (method, rtol, atol, step, max_steps)
+        halt[0] |= _finish_stiff(problem, states, outputs, codes, reached, tallies, options)
     statuses = tuple(_status(int(code), bool(halt[0])) for code in codes)
     accepted, rejected, evaluations = (float(n) for n in tallies.sum(axis=0))
     statistics = {"steps": accepted, "rejected": rejected, "evaluations": evaluations}
     statistics |= {"seconds": time.perf_counter() - began, "threads": float(threads)}
     return Ensemble(problem.times, outputs, statuses, reached, statistics, _warnings(statuses, reached))
+
+
+def _finish_stiff(
+    problem: Problem, states: np.ndarray, outputs: np.ndarray, codes: np.ndarray, reached: np.ndarray,
+    tallies: np.ndarray, options: tuple,
+) -> bool:  # fmt: skip
+    """Solve the trajectories that turned out to be stiff by themselves, anew; returns whether the user interrupts."""
+    waiting = np.flatnonzero(codes == problem.driver.STIFF)
+    codes[waiting] = 0
+    for n in waiting:
+        alone = copy(problem)
+        alone.state = states[n]
+        found = alone.solve(*options, progress=False)
+        assert found.states is not None
+        outputs[n, : len(found.times)] = found.states
+        reached[n] = found.times[-1]
+        codes[n] = CODES.get(found.status, 0)
+        tallies[n] = [found.statistics[k] for k in ("steps", "rejected", "evaluations")]
+        if found.status is Status.INTERRUPTED:
+            return True
+    return False
 
 
 def checked_states(states: Sequence[Sequence[float]] | np.ndarray, size: int) -> np.ndarray:
@@ -136,7 +163,7 @@ def checked_states(states: Sequence[Sequence[float]] | np.ndarray, size: int) ->
 def _status(code: int, interrupted: bool) -> Status:
     if code == 0:
         return Status.INTERRUPTED if interrupted else Status.MAX_STEPS
-    return (Status.SUCCESS, Status.STEP_TOO_SMALL, Status.NON_FINITE)[code - 1]
+    return next(status for status, number in CODES.items() if number == code)
 
 
 def _warnings(statuses: Sequence[Status], reached: np.ndarray) -> list[str]:
