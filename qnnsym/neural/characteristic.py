@@ -137,7 +137,15 @@ class CharacteristicEquations:
 
         return numerics.solve(self, times, y0, costate0, weights, momenta, inputs, rtol=rtol, **options)
 
-    def solve_ensemble(self, states: Any, times: Any, rtol: float = 1e-10, inputs: Any = None, **options: Any):
+    def solve_ensemble(
+        self,
+        states: Any,
+        times: Any,
+        rtol: float = 1e-10,
+        inputs: Any = None,
+        lanes: bool | None = None,
+        **options: Any,
+    ):
         """Integrate from many initial states at once.
 
         Arguments:
@@ -145,6 +153,8 @@ class CharacteristicEquations:
             times: array, or (start, stop, number).
             rtol: relative tolerance; atol, method, step, max_steps and threads are passed on.
             inputs: array (l,) or function of t, the same for all trajectories.
+            lanes: integrate eight trajectories side by side; None: where that is faster. False: one after the other,
+                which equals `solve` bit for bit and not only up to rounding.
 
         Returns:
             Ensemble; states (trajectories, times, n).
@@ -154,7 +164,7 @@ class CharacteristicEquations:
         """
         from qnnsym.neural import numerics
 
-        return numerics.solve_ensemble(self, states, times, inputs, rtol=rtol, **options)
+        return numerics.solve_ensemble(self, states, times, inputs, rtol=rtol, lanes=lanes, **options)
 
     @cached_property
     def line(self) -> str:

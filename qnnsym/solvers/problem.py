@@ -36,14 +36,14 @@ BREATH = 0.05
 
 
 @cache
-def driver(cache_dir: Path | None) -> Any:
-    """The compiled driver's module, from numba's cache in this folder."""
+def driver(cache_dir: Path | None, name: str = "stepping") -> Any:
+    """The compiled driver's module, or its counterpart for lanes, from numba's cache in this folder."""
     from numba.core.errors import NumbaExperimentalFeatureWarning
 
     with numba_cache(cache_dir), warnings.catch_warnings():
         # Kernels are first-class functions on purpose: see the top of `stepping`.
         warnings.simplefilter("ignore", NumbaExperimentalFeatureWarning)
-        return importlib.import_module("qnnsym.solvers.stepping")
+        return importlib.import_module(f"qnnsym.solvers.{name}")
 
 
 @cache
