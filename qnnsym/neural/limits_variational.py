@@ -192,13 +192,14 @@ class boundary:
         rows.append(order_check(self.name, "order of the collocation at the mesh", h, errors, order, asc, floor=1e-11))
         states = path(stack, found)
         t = np.linspace(0, stack.epochs * stack.data.delay, 61 * stack.epochs)
-        n, (neurons, columns) = stack.sizes[0], stack.data.shape
-        curves = {f"y_{k}": states(t)[:, k] for k in range(n)} | {f"Delta_{k}": states(t)[:, n + k] for k in range(n)}
-        curves |= {f"M_{k}_{j}": states(t)[:, 2 * n + stack.sizes[1] + k * columns + j]
-                   for k in range(neurons) for j in range(columns)}  # fmt: skip
+        n, size, _ = stack.sizes
+        along = states(t)
+        norms = np.linalg.norm(along[:, 2 * n + size :].reshape(-1, *stack.data.shape), axis=2)
+        curves = {f"y_{k}": along[:, k] for k in range(n)} | {f"Delta_{k}": along[:, n + k] for k in range(n)}
+        curves |= {f"M_{k}": norms[:, k] for k in range(n)}
         context.figures.append({
             "kind": "trace", "name": "variational_path", "t": t, "curves": curves, "xlabel": "t",
-            "ylabel": "activity y, costate Delta, momentum M",
+            "ylabel": "activity y, costate Delta, norm of row M",
             "caption": "The path between its history and its end, where costates and momenta vanish.",
             "alt": "Activities, costates and momenta against time.",
         })  # fmt: skip

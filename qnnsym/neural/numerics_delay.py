@@ -129,7 +129,7 @@ def rates(
 
 def next_epoch(data: DelayedData, advanced: Mapping[str, Any] | None) -> list[np.ndarray]:
     """y, costate and inputs one epoch later; zeros after the last epoch, where the costate's zero removes the term."""
-    neurons, inputs = data.dims
+    neurons, inputs = data.eqs.sizes
     if advanced is None:
         return [np.zeros(neurons), np.zeros(neurons), np.zeros(inputs)]
     needed = ("y", "costate") + (("inputs",) if inputs else ())
