@@ -1,4 +1,4 @@
-"""What must hold for delayed readings: the method of steps in 30 digits, telescoping sums, jumps, limits of the delay."""
+"""What must hold for delayed readings: method of steps in 30 digits, telescoping sums, jumps, limits of the delay."""
 
 from __future__ import annotations
 
@@ -271,7 +271,6 @@ class steps_order:
 
     def run(self, context: Context) -> list[Check]:
         run = Delayed(context)
-        stop = self.epochs * run.delay
         ends = run.delay * np.arange(self.epochs + 1)
         exact = run.states(ends)
         shares, errors = np.array([2, 3, 4, 5, 6]), []

@@ -88,7 +88,9 @@ def admissible(stack: Stack, tau: np.ndarray, seed: int) -> tuple[np.ndarray, np
     return moving * factor * shape, moving * (factor * rate + slope * shape)
 
 
-def first_variation(stack: Stack, tau: np.ndarray, weights: np.ndarray, states: np.ndarray, slopes: np.ndarray) -> float:
+def first_variation(
+    stack: Stack, tau: np.ndarray, weights: np.ndarray, states: np.ndarray, slopes: np.ndarray
+) -> float:
     """|dA| along random variations, from the action's definition by complex steps.
 
     The unit is the variation of int (Delta.y' + M.W') dt alone, taken without regard to signs.
@@ -228,8 +230,9 @@ class stack_energy:
         stack, found = solved(context)
         tau, _, states, _ = on_points(stack, found)
         zero = np.zeros(states.shape)
+        points = [slice(i, i + 1) for i in range(len(tau))]
         values = np.array([
-            -action(stack, tau[i : i + 1], np.ones(1), states[:, i : i + 1], zero[:, i : i + 1]) for i in range(len(tau))
+            -action(stack, tau[i], np.ones(1), states[:, i], zero[:, i]) for i in points
         ])  # without slopes the action's density is -H
         drift = float(np.ptp(values)) / max(1.0, float(np.max(np.abs(values))))
         return [Check.below(self.name, "relative drift in tau", drift, self.tolerance, VARIATION)]
@@ -307,5 +310,5 @@ class weights_at_rest:
         ends = path(stack, found)(np.array([0.0, end]))
         gap = max(np.max(np.abs(ends[0, : 2 * n] - first[: 2 * n])), np.max(np.abs(ends[1, :n] - last[:n])))
         scale = float(np.max(np.abs(first[: 2 * n])))
-        source = "one initial-value problem forwards, one backwards"
-        return [Check.below(self.name, "y(KT) and Delta(0) against two sweeps", float(gap) / scale, self.tolerance, source)]
+        quantity, source = "y(KT) and Delta(0) against two sweeps", "one initial-value problem forwards, one backwards"
+        return [Check.below(self.name, quantity, float(gap) / scale, self.tolerance, source)]

@@ -92,8 +92,8 @@ def test_twelve_digits_against_the_method_of_steps_in_thirty(reading):
     table = data.histories(weights, momenta)
     ones = np.ones(SHAPE, int).tolist()
     network = {
-        "activation": "tanh", "relaxation": LAM, "inertia": OMEGA, "delay": T, "weight": C, "target": TARGET, "decay": MU,
-        "inputs": X, "mask": ones, "moving": ones, "sign": 1,
+        "activation": "tanh", "relaxation": LAM, "inertia": OMEGA, "delay": T, "weight": C, "target": TARGET,
+        "decay": MU, "inputs": X, "mask": ones, "moving": ones, "sign": 1,
     }  # fmt: skip
     histories = tuple(taylor.polynomial_history(table.pieces, table.breaks, SHAPE, c) for c in (0, SIZE))
     exact = taylor.method_of_steps(network, histories, Y0, COSTATE0, 4, reading=reading)
@@ -147,7 +147,7 @@ def test_with_fixed_weights_the_delay_does_not_matter():
     np.testing.assert_allclose(found.states, expected.states, rtol=1e-10, atol=1e-10)
 
 
-# variational ---------------------------------------------------------------------------------------------------------------
+# variational ---------------------------------------------------------------------------------------------------------
 
 
 def stacked_by_hand(K, sign):
@@ -226,7 +226,7 @@ def test_strong_coupling_is_reached_by_continuation():
     assert np.max(np.abs(stack.ends(found.values[0], found.values[-1]))) < 1e-8
 
 
-# refusals -------------------------------------------------------------------------------------------------------------------
+# refusals ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,8 @@ def test_bad_input_of_the_causal_reading_is_a_sentence(changes, sentence):
     ],
 )
 def test_bad_input_of_the_variational_reading_is_a_sentence(changes, sentence):
-    given = {"times": (0, 1, 3), "y0": Y0, "weights": W0, "momenta": M0, "inputs": X, "epochs": 2, "kernels": {}, **changes}
+    given = {"times": (0, 1, 3), "y0": Y0, "weights": W0, "momenta": M0, "inputs": X, "epochs": 2, "kernels": {}}
+    given |= changes
     with pytest.raises(InputError, match=sentence):
         equations("variational").solve(given.pop("times"), **given)
 

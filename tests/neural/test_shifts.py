@@ -105,7 +105,8 @@ def test_tangents_reach_values_of_other_times(reading):
         int(s.subs(sizes)) for s in (function.state_size, function.external_size, function.parameter_size)
     )
     rng = np.random.default_rng(1)
-    state, v, ext, par = rng.normal(size=width), rng.normal(size=width), rng.normal(size=outside), rng.uniform(1, 2, number)
+    state, v, ext = (rng.normal(size=n) for n in (width, width, outside))
+    par = rng.uniform(1, 2, number)
     step = numpy_function(function)(0.1, state + 1e-30j * v, ext, par, (N, L)).imag / 1e-30
     found = numpy_function(tangent)(0.1, np.concatenate([state, v]), ext, par, (N, L))
     np.testing.assert_allclose(found[len(step) :], step, rtol=1e-12, atol=1e-13)
@@ -126,7 +127,8 @@ def test_a_users_cost_acts_alike_in_every_reading():
 @pytest.mark.parametrize("reading", ["causal", "variational", "frozen"])
 def test_text_of_a_kernel_does_not_depend_on_the_size(reading):
     def text(neurons):
-        eqs = NeuralHamiltonian(Network(neurons, 2), 1.0, 2.0, QuadraticCost(), delay=1.0).characteristic_equations(reading)
+        h = NeuralHamiltonian(Network(neurons, 2), 1.0, 2.0, QuadraticCost(), delay=1.0)
+        eqs = h.characteristic_equations(reading)
         return render("network", "neural", {"rhs": eqs.equations, "rhs_jvp": eqs.tangent}, eqs.line).files["kernels.py"]
 
     assert text(3) == text(30)
@@ -158,12 +160,12 @@ def _flattened(expression):
     return expression.func(*(_flattened(a) for a in expression.args)) if expression.args else expression
 
 
-# refusals ---------------------------------------------------------------------------------------------------------------
+# refusals ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("delay", [0, -1.0, np.inf, np.nan, "long", True, 1j])
 def test_delays_that_are_not_positive_are_refused(delay):
-    with pytest.raises(InputError, match="The delay is .*; give a positive number or a Symbol"):
+    with pytest.raises(InputError, match=r"The delay is .*; give a positive number or a Symbol"):
         hamiltonian(delay=delay)
 
 
@@ -213,5 +215,6 @@ def test_values_of_other_times_are_checked(reading, given, sentence):
 
 
 def test_equations_are_made_for_each_reading():
-    names = {r: {a.name for a in shifted_equations(hamiltonian(), r).arrays} for r in ("causal", "variational", "frozen")}
+    readings = ("causal", "variational", "frozen")
+    names = {r: {a.name for a in shifted_equations(hamiltonian(), r).arrays} for r in readings}
     assert "Mp" in names["causal"] and "Da" in names["variational"] and not names["frozen"] & {"Mp", "Da"}
