@@ -44,6 +44,7 @@ def causal_path(run: Delayed, stack: Stack, tau: np.ndarray, momenta0: Any = Non
     times = stack.data.delay * np.arange(stack.epochs)[:, None] + tau
     inside, back = np.unique(np.concatenate([[0.0], times.ravel()]), return_inverse=True)
     solution = run.problem(inside, momenta0=momenta0).solve(rtol=1e-13, atol=1e-15)
+    assert solution.states is not None
     states = solution.states[back[1:]].reshape(*times.shape, -1)
     slopes = np.empty(states.shape)
     n, size, _ = stack.sizes

@@ -1,4 +1,4 @@
-"""What the checks of all readings share: solving again at other times, and the kernel against the epochs written out."""
+"""What the checks of all readings share: solving again at other times, the kernel against epochs written out."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ class Delayed:
             h = model.hamiltonian.changed()
             for key, value in model.values.items():
                 h.set_value(str(key), value)
-            self.eqs = h.changed(**changes).characteristic_equations(model.reading, model.options.get("kinetic", "plus"))
+            sign = model.options.get("kinetic", "plus")
+            self.eqs = h.changed(**changes).characteristic_equations(model.reading, sign)
             self.data = DelayedData(self.eqs, None, model.inputs)
         else:
             self.data = DelayedData(self.eqs, model.values, model.inputs)

@@ -88,7 +88,9 @@ def admissible(stack: Stack, tau: np.ndarray, seed: int) -> tuple[np.ndarray, np
     return moving * factor * shape, moving * (factor * rate + slope * shape)
 
 
-def first_variation(stack: Stack, tau: np.ndarray, weights: np.ndarray, states: np.ndarray, slopes: np.ndarray) -> float:
+def first_variation(
+    stack: Stack, tau: np.ndarray, weights: np.ndarray, states: np.ndarray, slopes: np.ndarray
+) -> float:
     """|dA| along random variations, from the action's definition by complex steps.
 
     The unit is the variation of int (Delta.y' + M.W') dt alone, taken without regard to signs.
@@ -192,13 +194,14 @@ class boundary:
         rows.append(order_check(self.name, "order of the collocation at the mesh", h, errors, order, asc, floor=1e-11))
         states = path(stack, found)
         t = np.linspace(0, stack.epochs * stack.data.delay, 61 * stack.epochs)
-        n, (neurons, columns) = stack.sizes[0], stack.data.shape
-        curves = {f"y_{k}": states(t)[:, k] for k in range(n)} | {f"Delta_{k}": states(t)[:, n + k] for k in range(n)}
-        curves |= {f"M_{k}_{j}": states(t)[:, 2 * n + stack.sizes[1] + k * columns + j]
-                   for k in range(neurons) for j in range(columns)}  # fmt: skip
+        n, size, _ = stack.sizes
+        along = states(t)
+        norms = np.linalg.norm(along[:, 2 * n + size :].reshape(-1, *stack.data.shape), axis=2)
+        curves = {f"y_{k}": along[:, k] for k in range(n)} | {f"Delta_{k}": along[:, n + k] for k in range(n)}
+        curves |= {f"M_{k}": norms[:, k] for k in range(n)}
         context.figures.append({
             "kind": "trace", "name": "variational_path", "t": t, "curves": curves, "xlabel": "t",
-            "ylabel": "activity y, costate Delta, momentum M",
+            "ylabel": "activity y, costate Delta, norm of row M",
             "caption": "The path between its history and its end, where costates and momenta vanish.",
             "alt": "Activities, costates and momenta against time.",
         })  # fmt: skip
@@ -227,8 +230,9 @@ class stack_energy:
         stack, found = solved(context)
         tau, _, states, _ = on_points(stack, found)
         zero = np.zeros(states.shape)
+        points = [slice(i, i + 1) for i in range(len(tau))]
         values = np.array([
-            -action(stack, tau[i : i + 1], np.ones(1), states[:, i : i + 1], zero[:, i : i + 1]) for i in range(len(tau))
+            -action(stack, tau[i], np.ones(1), states[:, i], zero[:, i]) for i in points
         ])  # without slopes the action's density is -H
         drift = float(np.ptp(values)) / max(1.0, float(np.max(np.abs(values))))
         return [Check.below(self.name, "relative drift in tau", drift, self.tolerance, VARIATION)]
@@ -306,5 +310,5 @@ class weights_at_rest:
         ends = path(stack, found)(np.array([0.0, end]))
         gap = max(np.max(np.abs(ends[0, : 2 * n] - first[: 2 * n])), np.max(np.abs(ends[1, :n] - last[:n])))
         scale = float(np.max(np.abs(first[: 2 * n])))
-        source = "one initial-value problem forwards, one backwards"
-        return [Check.below(self.name, "y(KT) and Delta(0) against two sweeps", float(gap) / scale, self.tolerance, source)]
+        quantity, source = "y(KT) and Delta(0) against two sweeps", "one initial-value problem forwards, one backwards"
+        return [Check.below(self.name, quantity, float(gap) / scale, self.tolerance, source)]

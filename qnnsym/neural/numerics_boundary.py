@@ -117,9 +117,6 @@ class Stack:
         """Gradient and second derivatives of Phi by (y, W), as functions of them."""
         net = self.data.eqs.hamiltonian.network
         symbols = [*net.y, *net.W]
-        strange = sorted(map(str, self.terminal.free_symbols - set(symbols)))
-        if strange:
-            raise InputError(f"The terminal cost holds {', '.join(strange)}; use network.y, network.W and numbers.")
         gradient = [self.terminal.diff(s) for s in symbols]
         # A weight that does not move has no momentum to be set at the end.
         free = np.concatenate([np.ones(len(net.y), bool), self.data.eqs.hamiltonian.moving.ravel()])
@@ -179,9 +176,11 @@ def stack_of(
     momenta = np.zeros(data.shape) if momenta is None else momenta
     y0 = finite_array(y0, (data.shape[0],), "The array y0")
     table = data.histories(weights, momenta)
-    stack = Stack(data, kernels or numerics.kernels_of(eqs), table, int(epochs), y0, sp.sympify(terminal))
-    stack._end  # refuses strange symbols
-    return stack
+    phi, net = sp.sympify(terminal), eqs.hamiltonian.network
+    strange = sorted(map(str, phi.free_symbols - {*net.y, *net.W}))
+    if strange:
+        raise InputError(f"The terminal cost holds {', '.join(strange)}; use network.y, network.W and numbers.")
+    return Stack(data, kernels or numerics.kernels_of(eqs), table, int(epochs), y0, phi)
 
 
 def solve_stack(

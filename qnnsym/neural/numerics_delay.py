@@ -129,7 +129,7 @@ def rates(
 
 def next_epoch(data: DelayedData, advanced: Mapping[str, Any] | None) -> list[np.ndarray]:
     """y, costate and inputs one epoch later; zeros after the last epoch, where the costate's zero removes the term."""
-    neurons, inputs = data.dims
+    neurons, inputs = data.eqs.sizes
     if advanced is None:
         return [np.zeros(neurons), np.zeros(neurons), np.zeros(inputs)]
     needed = ("y", "costate") + (("inputs",) if inputs else ())
@@ -159,7 +159,8 @@ def delay_problem(
     times = as_times(times)
     if times[0] != 0.0 or times[-1] < 0.0:
         raise InputError(
-            f"The times go from {times[0]:g} to {times[-1]:g}; the histories end at t = 0, give times that ascend from 0."
+            f"The times go from {times[0]:g} to {times[-1]:g}; the histories end at t = 0, give times that ascend from "
+            "it."
         )
     if costate0 is None:
         raise InputError(f"costate0 is missing; the reading {eqs.reading!r} is an initial-value problem, give it.")

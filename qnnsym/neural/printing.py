@@ -52,7 +52,8 @@ def drive_latex(hamiltonian: NeuralHamiltonian, delayed: bool = False) -> str:
     """The definition of the drive u_k and of the assembled vector z."""
     shift = " (t - T)" if delayed else ""
     synapse = "S_{k j} " if hamiltonian.network.mask is not None else ""
-    return rf"u_{{k}} = \sum_{{j=0}}^{{N+l}} {synapse}W_{{k j}}{shift} z_{{j}}, \qquad z = (x_{{0}}, \ldots, x_{{l-1}}, 1, y)"
+    drive = rf"u_{{k}} = \sum_{{j=0}}^{{N+l}} {synapse}W_{{k j}}{shift} z_{{j}}"
+    return drive + r", \qquad z = (x_{0}, \ldots, x_{l-1}, 1, y)"
 
 
 def hamiltonian_latex(hamiltonian: NeuralHamiltonian, sign: int = 1) -> str:
@@ -119,6 +120,12 @@ class _IndexPrinter(LatexPrinter):
         )
         body = self._print(expr.function)
         return signs + (rf"\left({body}\right)" if isinstance(expr.function, sp.Add) else body)
+
+    def _print_Pow(self, expr: sp.Pow) -> str:
+        base, exponent = expr.args
+        if isinstance(base, sp.Indexed) and len(base.indices) == 3 and exponent.is_Integer and exponent > 1:
+            return self._print_Indexed(base, self._print(exponent))
+        return super()._print_Pow(expr)
 
     def _print_Indexed(self, expr: sp.Indexed, exp: str | None = None) -> str:
         name, *indices = str(expr.base.label), *expr.indices

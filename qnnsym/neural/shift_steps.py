@@ -1,7 +1,8 @@
 """From shift operators in H to the checked equations of one reading.
 
 The second route of every step is the stack of epochs written out neuron by neuron: shifted variables are then ordinary
-variables of neighbouring epochs, X(t - v T) = X_{n-v}(tau), and SymPy's derivatives do what the rules of `shifts` claim.
+variables of neighbouring epochs, X(t - v T) = X_{n-v}(tau), and SymPy's derivatives do what the rules of `shifts`
+claim.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from qnnsym.derivation.obligations import SymbolicZero
 from qnnsym.derivation.step import Step
 from qnnsym.equations.unroll import entry_symbol, unroll, unrolled_rates
 from qnnsym.neural.hamiltonian import INPUTS, SIZE, Z
-from qnnsym.neural.printing import drive_latex, shifted_latex
+from qnnsym.neural.printing import shifted_latex
 from qnnsym.neural.readings import DelayedEquations
 from qnnsym.neural.shifts import EPOCH, REMAINING, shifted_form
 from qnnsym.neural.steps import PROOF_SIZES, cost_step, mask_numbers, tangent_obligation
@@ -27,8 +28,8 @@ EPOCHS = {(2, 1): 3, (3, 2): 2}
 
 RULES = {
     "causal": "A shifted variable is the variable: d(S_vT X)/dX = 1",
-    "variational": "Shifted variables are values of one path; the variation of the action meets X(t) in H at t + v T as "
-    "well, up to the last epoch",
+    "variational": "Shifted variables are values of one path; the variation of the action meets X(t) in H at t + v T "
+    "as well, up to the last epoch",
     "frozen": "Shifted variables are known functions of time: d(S_vT X)/dX = 0 for v > 0",
 }
 
@@ -139,9 +140,10 @@ def steps(eqs: DelayedEquations) -> Iterable[Step]:
     h, sign = eqs.hamiltonian, eqs.kinetic
     yield Step(
         "Shift operators",
-        "H is written with sums over index sets; the lag v of a shifted variable X(t - v T) is an index of its own, 0 and "
-        "1 for weights, 0 to n + 1 for momenta.",
-        r"H = \sum_k \Delta_k F_k(t, y, S_T W) + \frac{1}{2 \omega} \sum_{k j} \sum_{v=0}^{n+1} (S_{v T} M)_{k j}^2 + E",
+        "H is written with sums over index sets; the lag v of a shifted variable X(t - v T) is an index of its own, 0 "
+        "and 1 for weights, 0 to n + 1 for momenta.",
+        r"H = \sum_k \Delta_k F_k(t, y, S_T W) + \frac{1}{2 \omega} \sum_{v=0}^{n+1} \sum_{k j} (S_{v T} M)_{k j}^2"
+        r" + E(t, y, W)",
         shifted_latex(h, sign),
         SymbolicZero([
             unroll(shifted_form(h, sign), {SIZE: neurons, INPUTS: inputs, EPOCH: n}, (Z,))
@@ -154,7 +156,8 @@ def steps(eqs: DelayedEquations) -> Iterable[Step]:
     for name, title, label, before in _families(eqs):
         yield Step(
             title,
-            f"{RULES[eqs.reading]}. With all epochs written out side by side, the derived rates are SymPy's derivatives.",
+            f"{RULES[eqs.reading]}. With all epochs written out side by side, the derived rates are SymPy's "
+            "derivatives.",
             before,
             eqs.latex[label],
             SymbolicZero([gap for stack in stacks for gap in stack.gaps(name)]),
@@ -278,7 +281,9 @@ def _causal_structure(
         kinetic = [
             sp.Add(*(stack.at("M", at, m) ** 2 for m in range(-1, n))) for at in stack.places
         ]  # of the epoch that ends
-        kinetic_left = [k.xreplace(left(at)).subs(before, start[at]) for k, at in zip(kinetic, stack.places, strict=True)]
+        kinetic_left = [
+            k.xreplace(left(at)).subs(before, start[at]) for k, at in zip(kinetic, stack.places, strict=True)
+        ]
         gap = _kinetic(stack, n, right) - sp.Add(
             *(sign * stack.moves(at) * k / (2 * omega) for at, k in zip(stack.places, kinetic_left, strict=True))
         )
@@ -303,9 +308,9 @@ def _causal_structure(
     )
     yield Step(
         "Symplectic form",
-        "The linear flow A of the stack would be symplectic if C = Omega A - (Omega A)^T were zero. Two terms remain: W' "
-        "of an epoch depends on the momenta of earlier ones and not the other way round, and the force of the drives acts "
-        "on the weights of the epoch itself instead of those it came from.",
+        "The linear flow A of the stack would be symplectic if C = Omega A - (Omega A)^T were zero. Two terms remain: "
+        "W' of an epoch depends on the momenta of earlier ones and not the other way round, and the force of the "
+        "drives acts on the weights of the epoch itself instead of those it came from.",
         r"C = \Omega A - (\Omega A)^T, \qquad G_n = \frac{\partial (\Delta F)}{\partial S_T W}(n T + \tau)",
         r"C = \frac{1}{\omega} \sum_{m < n} d M_m \wedge d M_n + \sum_{n} d G_n \wedge d (W_n - W_{n-1})",
         SymbolicZero(plain(_symplectic_defect(stack))),

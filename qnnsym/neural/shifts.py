@@ -7,8 +7,8 @@ The lag v is an index of its own: W[v, k, j] is W_kj(t - v T). One derivative of
 all readings; they differ in how they contract s:
 
     causal       sum_s dH/dX[s]          every shifted value is the variable itself
-    variational  sum_s A^s dH/dX[s]      A: t -> t + T; values of one path, so that the variation of the action moves each
-                                         term to the time at which the path is varied
+    variational  sum_s A^s dH/dX[s]      A: t -> t + T; values of one path, so that the variation of the action moves
+                                         each term to the time at which the path is varied
     frozen       dH/dX[0]                shifted values are known functions of time
 
 Source: V. A. Dorodnitsyn, R. V. Kozlov, S. V. Meleshko, arXiv:2409.08165 (variation with delays); A. T. Patrascu,

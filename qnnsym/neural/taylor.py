@@ -155,7 +155,8 @@ def polynomial_history(pieces: Any, breaks: Any, shape: tuple[int, int], channel
     """
 
     def series(t: Any, order: int) -> list:
-        at = max(0, min(len(pieces) - 1, sum(1 for b in breaks if mpmath.mpf(float(b)) <= t + mpmath.mpf(10) ** -13) - 1))
+        passed = sum(1 for b in breaks if mpmath.mpf(float(b)) <= t + mpmath.mpf(10) ** -13)
+        at = max(0, min(len(pieces) - 1, passed - 1))
         by = t - mpmath.mpf(float(breaks[at]))
         rows = []
         for k in range(shape[0]):

@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 from scipy.sparse import block_array, csc_array
 from scipy.sparse.linalg import splu
 
 from qnnsym.errors import SolverError
-from qnnsym.solvers.solution import Status
 
 STAGES = 6
 MOST_INTERVALS = 512
@@ -82,7 +82,7 @@ class Collocation:
 
 @cache
 def gauss(stages: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(c, A, b, D) of Gauss collocation: nodes, matrix and weights, and D with u(x) = u(0) + h sum x^k D[k-1, s] u'_s."""
+    """(c, A, b, D) of Gauss collocation: nodes, matrix, weights, and D with u(x) = u(0) + h sum x^k D[k-1, s] u'_s."""
     nodes, weights = np.polynomial.legendre.leggauss(stages)
     c = (nodes + 1) / 2
     # Integrals of Legendre polynomials, well conditioned at any number of stages.
@@ -125,7 +125,7 @@ def solve_boundary(
     Raises:
         SolverError: when Newton's method does not converge, or the finest mesh does not meet the tolerance.
     """
-    mesh = np.concatenate([np.linspace(a, b, intervals + 1)[:-1] for a, b in zip(breaks[:-1], breaks[1:], strict=True)])
+    mesh = np.concatenate([np.linspace(a, b, intervals + 1)[:-1] for a, b in pairwise(breaks)])
     mesh = np.append(mesh, breaks[-1])
     found = _newton(problem, mesh, guess, rtol, atol, stages)
     steps, evaluations = found.newton_steps, found.evaluations
@@ -163,7 +163,7 @@ def _newton(
     def residual(values: np.ndarray, inner: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         nonlocal evaluations
         evaluations += m * stages
-        slopes = np.array([[problem.rates(t, u) for t, u in zip(*row, strict=True)] for row in zip(points, inner)])
+        slopes = _each(problem.rates, points, inner)
         at_points = inner - values[:-1, None] - h[:, None, None] * np.einsum("sr,mrn->msn", a, slopes)
         at_mesh = values[1:] - values[:-1] - h[:, None] * np.einsum("s,msn->mn", b, slopes)
         return slopes, at_points, at_mesh, problem.ends(values[0], values[-1])
@@ -190,14 +190,22 @@ def _newton(
         scale = 1.0 + float(np.max(np.abs(values)))
         moved = np.max(np.abs(change_values), axis=0) / (atol + rtol * np.max(np.abs(values), axis=0))
         # Newton's steps shrink quadratically: one of this size leaves an error far below the tolerance.
-        if factor == 1.0 and moved.max() <= 1e-2 or np.max(np.abs(change_values)) <= 4e-15 * scale:
+        if (factor == 1.0 and moved.max() <= 1e-2) or np.max(np.abs(change_values)) <= 4e-15 * scale:
             return Collocation(mesh, values, current[0], 0.0, step, evaluations)
         if not np.isfinite(after):
             break
     raise SolverError(
-        f"Newton's method does not converge on {m} intervals (residual {size(current[1:]):.2e}). Begin with fewer "
-        f"epochs, a larger inertia, or another guess. {Status.NON_FINITE.value if not np.isfinite(values).all() else ''}"
+        f"Newton's method does not converge on {m} intervals (residual {size(current[1:]):.2e}); there may be no "
+        "solution. Begin with a shorter interval (fewer epochs), weaker coupling (a larger inertia), or another guess."
     )
+
+
+def _each(function: Callable, points: np.ndarray, inner: np.ndarray) -> np.ndarray:
+    """A function of (t, u) at all Gauss points."""
+    return np.array([
+        [function(float(t), u) for t, u in zip(times, states, strict=True)]
+        for times, states in zip(points, inner, strict=True)
+    ])  # fmt: skip
 
 
 def _direction(
@@ -207,7 +215,7 @@ def _direction(
     _, at_points, at_mesh, at_ends = current
     m, stages, n = inner.shape
     _, a, b, _ = gauss(stages)
-    jacobians = np.array([[problem.jacobian(t, u) for t, u in zip(*row, strict=True)] for row in zip(points, inner)])
+    jacobians = _each(problem.jacobian, points, inner)
     blocks, constants, forward, rests = [], [], [], []
     start = np.tile(np.eye(n), (stages, 1))
     for i in range(m):

@@ -173,8 +173,8 @@ def _spline(times: Any, values: Any, reach: float, start: float, size: int, what
     slack = 1e-12 * max(1.0, abs(reach), abs(start))
     if times[0] > reach + slack or times[-1] < start - slack:
         raise InputError(
-            f"{what} covers [{times[0]:g}, {times[-1]:g}], and [{reach:g}, {start:g}] is needed: it is shorter than the "
-            "delay. Give it on the whole interval."
+            f"{what} covers [{times[0]:g}, {times[-1]:g}], and [{reach:g}, {start:g}] is needed: it is shorter than "
+            "the delay. Give it on the whole interval."
         )
     degree = min(DEGREE, times.size - 1)
     degree = max(1, degree - 1 + degree % 2)

@@ -86,5 +86,5 @@ def test_what_has_no_solution_is_said():
 
 def test_a_jump_that_was_not_declared_is_not_resolved_silently():
     step = second_order(lambda t, u: np.sign(np.sin(37 * t)), lambda t, u: 0.0)
-    with pytest.raises(SolverError, match="is not resolved by .* intervals"):
+    with pytest.raises(SolverError, match=r"is not resolved by .* intervals"):
         solve_boundary(step, [0.0, 1.0], flat, rtol=1e-11, atol=1e-13)
