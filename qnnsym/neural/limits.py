@@ -391,3 +391,14 @@ class costate_gradient:
             gradient[k] = run.y[-1, -1].imag / 1e-30
         return gradient
 
+
+
+def __getattr__(name: str) -> Any:
+    """Checks of learning, ranks, corrections and chaos live in modules of their own."""
+    from importlib import import_module
+
+    for module in ("limits_learning", "limits_moyal", "limits_chaos"):
+        found = import_module(f"qnnsym.neural.{module}")
+        if getattr(getattr(found, name, None), "__module__", None) == found.__name__:
+            return getattr(found, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
