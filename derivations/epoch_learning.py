@@ -26,6 +26,8 @@ xor = {
     "inertia": 12.0, "duration": 1.0, "cost": QuadraticCost([0, 0, 0, 1]),
 }  # fmt: skip
 
+dynamical = {**xor, "epochs": 8, "inertia": 6.0, "weights": "dynamical"}
+
 curve = Network(layers=(1, 6, 1), activation=["tanh"] * 6 + ["linear"])
 x = np.linspace(-1, 1, 9)[:, None]
 sine = np.zeros((9, 7))
@@ -47,7 +49,7 @@ model = Model(
         limits.backpropagation(),
         limits.learns("XOR", layered, (inputs, targets), 1e-3, xor),
         limits.learns("Regression", curve, (x, sine), 2e-2, regression),
-        limits.learns("Dynamical weights", layered, (inputs, targets), 0.95, {**xor, "epochs": 4, "weights": "dynamical"}),
+        limits.learns("Dynamical weights", layered, (inputs, targets), 0.95, dynamical),
         limits.divergence(),
     ],
     references=["U. Ramacher, Neural Networks 6 (1993) 547-557", "F. Pineda, Phys. Rev. Lett. 59 (1987) 2229"],

@@ -31,9 +31,14 @@ model = Model(
         limits.complete_integrals("Free particle", p**2 / (2 * m), space, [0.3], [0.7], number),
         limits.complete_integrals("Oscillator", oscillator, space, [0.3], [-0.7], number),
         limits.complete_integrals("Kepler", pr**2 / 2 + pphi**2 / (2 * r**2) - 1 / r, polar, [1, 0], [0.3, 1.1]),
-        limits.complete_integrals("Central force", pr**2 / 2 + pphi**2 / (2 * r**2) + r**4 / 4, polar, [1, 0], [0.3, 0.8]),
+        limits.complete_integrals(
+            "Central force", pr**2 / 2 + pphi**2 / (2 * r**2) + r**4 / 4, polar, [1, 0], [0.3, 0.8]
+        ),
         limits.complete_integrals("Toda", pa**2 / 2 + pb**2 / 2 + exp(a - b), plane, [0.3, 1], [0.7, -0.2]),
         limits.classical_wave(oscillator, space),
     ],
-    references=["H. Goldstein, Classical Mechanics (3rd ed., 2002)", "J. H. Van Vleck, Proc. Natl. Acad. Sci. 14 (1928) 178"],
+    references=[
+        "H. Goldstein, Classical Mechanics (3rd ed., 2002)",
+        "J. H. Van Vleck, Proc. Natl. Acad. Sci. 14 (1928) 178",
+    ],
 )

@@ -112,5 +112,5 @@ class correction_growth:
             return np.concatenate([f - s[:n], ((1 - f**2)[:, None] * (w @ directions) - directions).ravel()])
 
         run = solve_ivp(motion, (0, times[-1]), np.concatenate([y0, v.ravel()]), t_eval=times, method="DOP853",
-                        rtol=1e-8, atol=1e-10)  # fmt: skip
+                        rtol=1e-9, atol=1e-15)  # fmt: skip
         return np.array([np.log(np.linalg.norm(w @ s[n:].reshape(n, few))) for s in run.y.T])

@@ -25,7 +25,11 @@ PINEDA = "F. Pineda, Phys. Rev. Lett. 59 (1987) 2229; L. Almeida (1987)"
 
 
 def _quadratic(model: Any) -> str | None:
-    if not isinstance(model.hamiltonian.cost, QuadraticCost) or not model.hamiltonian.autonomous or callable(model.inputs):
+    if (
+        not isinstance(model.hamiltonian.cost, QuadraticCost)
+        or not model.hamiltonian.autonomous
+        or callable(model.inputs)
+    ):
         return "The network by hand is written for the quadratic cost and constant signals."
     return None
 
@@ -123,7 +127,9 @@ class gradient_identity:
     def run(self, context: Context) -> list[Check]:
         model, hand = context.model, _Hand.of(context.model)
         w, y0 = np.asarray(model.state["weights"], float), np.asarray(model.state["y"], float)
-        learner = Learner(_numbered(hand), hand.inputs[None] if hand.inputs.size else None, hand.h.target, self.duration)
+        learner = Learner(
+            _numbered(hand), hand.inputs[None] if hand.inputs.size else None, hand.h.target, self.duration
+        )
         learner.steps *= 8
         epoch = learner.epoch(w, y0[None])
         gradient = np.zeros(w.shape)
@@ -163,7 +169,9 @@ class backpropagation:
         for start, order in (("relaxed", 2.0), ("reset", 1.0)):
             errors = []
             for ratio in self.ratios:
-                found = train(_numbered(hand, ratio), (inputs, None), 1, start, weights0=w, duration=1.0, progress=False)
+                found = train(
+                    _numbered(hand, ratio), (inputs, None), 1, start, weights0=w, duration=1.0, progress=False
+                )
                 change = np.where(hand.h.moving, exact, 0.0)
                 errors.append(float(np.abs(found.weights[1] - w + change / 2).max()))
             label = "from rest" if start == "relaxed" else "from zero"
@@ -306,7 +314,9 @@ class lost_constants:
             "alt": "Relative singular values of J_alpha q fall with time.",
         })  # fmt: skip
         fixed = rank_report(hand.h, weights=w, time=0.5, inputs=hand.inputs, fixed=[0]).R1
-        rows.append(Check.close(self.name, "R1: rank with one constant fixed", n - 1, fixed.rank, 0, "incomplete integral"))
+        rows.append(
+            Check.close(self.name, "R1: rank with one constant fixed", n - 1, fixed.rank, 0, "incomplete integral")
+        )
         r4 = rank_report(hand.h).R4
         rows.append(Check.close(self.name, "R4: corank of H_pp", n, r4.deficiency, 0, "H is linear in the costates"))
         return [*rows, *self._learning(hand, w), self._gauge()]
@@ -336,7 +346,9 @@ class lost_constants:
         there, beside = smallest(curvature / 2), smallest(curvature / 2 * 1.2)
         source = "D = 1 - eta Hess E_ss"
         return [
-            Check.close(self.name, "R2: deficiency where eta = 1/h", 1, there.deficiency, 0, source, f"h = {curvature:.6g}"),
+            Check.close(
+                self.name, "R2: deficiency where eta = 1/h", 1, there.deficiency, 0, source, f"h = {curvature:.6g}"
+            ),
             Check.close(self.name, "R2: deficiency elsewhere", 0, beside.deficiency, 0, source, "eta = 1/(1.2 h)"),
         ]
 

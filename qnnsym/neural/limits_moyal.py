@@ -1,4 +1,4 @@
-"""What must hold for the Moyal corrections of a neuron: the statements about P3, and transport against quantum theory."""
+"""What must hold for the Moyal corrections: the statements about P3, and transport against quantum theory."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ class moyal_transport:
 
     def applies(self, model: Any) -> str | None:
         h = model.hamiltonian
-        return None if h.network.neurons == 1 and not h.moving.any() else "It is written for one neuron, static weights."
+        return (
+            None if h.network.neurons == 1 and not h.moving.any() else "It is written for one neuron, static weights."
+        )
 
     def run(self, context: Context) -> list[Check]:
         model = context.model
@@ -128,7 +130,9 @@ class moyal_transport:
             return -np.concatenate([f(at) * np.ones(n), slope(at) * np.ones(n), -e(at) * np.ones(n)])
 
         start = np.concatenate([ys, np.zeros(2 * n)])
-        phi, log, action = solve_ivp(backward, (0, self.time), start, method="DOP853", rtol=1e-12, atol=1e-13).y[:, -1].reshape(3, n)
+        phi, log, action = (
+            solve_ivp(backward, (0, self.time), start, method="DOP853", rtol=1e-12, atol=1e-13).y[:, -1].reshape(3, n)
+        )
         # p0 has the variance c^2/2 with w^2 = c^2 + hbar^2/a^2, a = 1.
         spread = np.sqrt(self.width**2 - hbar**2)
         nodes, weights = np.polynomial.hermite.hermgauss(12)

@@ -242,7 +242,9 @@ def _followed(integrand: Callable, start: float, totals: np.ndarray) -> tuple[np
                 here = here + step / 2 * np.array([integrand(float(s)) for s in points]).T @ weights
                 x += step
             else:
-                raise SolverError("beta = dJ/dalpha could not be inverted: the trajectory runs away; take shorter times.")
+                raise SolverError(
+                    "beta = dJ/dalpha could not be inverted: the trajectory runs away; take shorter times."
+                )
             places[n], found[n] = x, here
     return places, found
 

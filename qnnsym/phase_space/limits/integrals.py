@@ -59,7 +59,9 @@ class complete_integrals:
             "alt": f"Positions of {self.label} against time.",
         })  # fmt: skip
         rows = [
-            Check.below(self.name, f"{self.label}: trajectory from beta against characteristics", gap, self.tolerance, source),
+            Check.below(
+                self.name, f"{self.label}: trajectory from beta against characteristics", gap, self.tolerance, source
+            ),
             Check.close(self.name, f"{self.label}: rank of J_alpha q", n, integral.rank, 0, source),
         ]
         less = complete_integral(self.hamiltonian, space, fixed={integral.constants[-1]: sp.Rational(1, 3)})
@@ -91,7 +93,9 @@ class classical_wave:
         numbers |= {a: sp.Integer(2) for a in integral.constants}
 
         def orders(e: sp.Expr) -> list[float]:
-            values = [complex(sp.N(e.subs(numbers).subs(hbar, b), 30)) for b in (sp.Rational(1, 100), sp.Rational(1, 200))]
+            values = [
+                complex(sp.N(e.subs(numbers).subs(hbar, b), 30)) for b in (sp.Rational(1, 100), sp.Rational(1, 200))
+            ]
             return [float(np.log2(abs(values[0]) / abs(values[1])))]
 
         source = "J. H. Van Vleck, Proc. Natl. Acad. Sci. 14 (1928) 178"
@@ -99,10 +103,25 @@ class classical_wave:
             Check.close(self.name, f"order in hbar of the residual, {what}", order, orders(e)[0], 1e-6, source)
             for what, e, order in (("exp(iJ/hbar)", bare, 1.0), ("with the root of det J_alpha q", repaired, 2.0))
         ]
-        slope = sp.simplify(bare - sp.I * hbar / 2 * sum(
-            sp.diff(self.hamiltonian, p, 2) * sp.diff(s, x) for s, x, p in zip(integral.slopes, space.x, space.p, strict=True)
-        ))
+        slope = sp.simplify(
+            bare
+            - sp.I
+            * hbar
+            / 2
+            * sum(
+                sp.diff(self.hamiltonian, p, 2) * sp.diff(s, x)
+                for s, x, p in zip(integral.slopes, space.x, space.p, strict=True)
+            )
+        )
         rows.append(
-            Check(self.name, "residual minus (i hbar/2m) Lap J", "0", str(slope), None, PASS if slope == 0 else FAIL, source)
+            Check(
+                self.name,
+                "residual minus (i hbar/2m) Lap J",
+                "0",
+                str(slope),
+                None,
+                PASS if slope == 0 else FAIL,
+                source,
+            )
         )
         return rows
