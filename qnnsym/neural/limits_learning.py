@@ -178,7 +178,7 @@ class backpropagation:
             gaps[label] = errors
             rows.append(
                 order_check(
-                    self.name, f"order in lambda/T of DeltaW + T^2/(2 omega) dE/dW, {label}", self.ratios, errors, order,
+                    self.name, f"order in lambda/T of the gap to gradient descent, {label}", self.ratios, errors, order,
                     PINEDA,
                 )
             )  # fmt: skip

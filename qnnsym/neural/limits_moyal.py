@@ -33,11 +33,15 @@ class moyal_statements:
         net, static = h.network, np.zeros((h.network.neurons, h.network.columns))
         linear = h.changed(network=net.with_activation("linear"), dynamical=static)
         moving = h.changed(network=net.with_activation("linear"), dynamical=None)
+        static_terms, fourth = len(moyal_correction(linear).terms), len(moyal_correction(moving, 4).terms)
+        second = len(moyal_correction(moving).terms)
         return [
             Check.close(self.name, "coordinates with a correction", 0, coordinates, 0, MOYAL),
-            Check.close(self.name, "terms of a linear network with static weights", 0, len(moyal_correction(linear).terms), 0, MOYAL),
-            Check.close(self.name, "order hbar^4 terms of a linear network with dynamical weights", 0, len(moyal_correction(moving, 4).terms), 0, MOYAL,
-                        f"{len(moyal_correction(moving).terms)} terms at hbar^2"),
+            Check.close(self.name, "terms of a linear network with static weights", 0, static_terms, 0, MOYAL),
+            Check.close(
+                self.name, "hbar^4 terms of a linear network with dynamical weights", 0, fourth, 0, MOYAL,
+                f"{second} terms at hbar^2",
+            ),
         ]  # fmt: skip
 
 

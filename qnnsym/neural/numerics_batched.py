@@ -1,7 +1,7 @@
 """The sweeps of an epoch with all patterns in one matrix: the same scheme as `solvers.sweeps`, by matrix products.
 
-For large networks with many patterns: the text of the sweeps' equations by the batched emitter, whose products BLAS does in
-blocks, where the compiled kernel reads the weights once for every pattern.
+For large networks with many patterns: the text of the sweeps' equations by the batched emitter, whose products BLAS
+does in blocks, where the compiled kernel reads the weights once for every pattern.
 """
 
 from __future__ import annotations

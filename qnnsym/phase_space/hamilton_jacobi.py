@@ -6,8 +6,8 @@ A coordinate separates when H knows (q_i, p_i) only through one function g_i of 
 g_i = alpha_i then gives p_i, and H goes on without them. What separates after a rotation to the centre of mass does so
 as well. J is complete where det J_{alpha q}, Van Vleck's determinant, is not zero.
 
-Source: H. Goldstein, Classical Mechanics (3rd ed., 2002), sections 10.1 to 10.8; J. H. Van Vleck, Proc. Natl. Acad. Sci.
-14 (1928) 178.
+Source: H. Goldstein, Classical Mechanics (3rd ed., 2002), sections 10.1 to 10.8; J. H. Van Vleck, Proc. Natl.
+Acad. Sci. 14 (1928) 178.
 """
 
 from __future__ import annotations
@@ -191,7 +191,8 @@ def complete_integral(
     strange = [str(a) for a in values if a not in result.constants]
     if strange:
         raise InputError(
-            f"fixed names {', '.join(strange)}, and the constants are {', '.join(map(str, result.constants))}; use these."
+            f"fixed names {', '.join(strange)}, and the constants are {', '.join(map(str, result.constants))}; use "
+            "these."
         )
     if not values:
         return result
@@ -275,7 +276,8 @@ def _separated(h: sp.Expr, space: PhaseSpace, constants: tuple[sp.Symbol, ...] |
                 j += _action(part)
             return CompleteIntegral(j, h, space, alphas, {}, energy, tuple(parts))
     raise InputError(
-        f"No separation of H = {h} was found in the coordinates {', '.join(map(str, space.x))} (nor in a centre of mass); "
+        f"No separation of H = {h} was found in the coordinates {', '.join(map(str, space.x))} (nor in a centre of "
+        "mass); "
         "write H in coordinates that separate (polar, parabolic, ...), or give J=... to have it examined."
     )
 
