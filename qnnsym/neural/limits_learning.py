@@ -271,7 +271,7 @@ class lost_constants:
     """
 
     times: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0, 12.0)
-    tolerance: float = 1e-6
+    tolerance: float = 1e-3
     name: str = "rank loss"
 
     def applies(self, model: Any) -> str | None:
