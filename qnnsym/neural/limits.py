@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -392,12 +393,25 @@ class costate_gradient:
         return gradient
 
 
-def __getattr__(name: str) -> Any:
-    """Checks of delayed readings, which have modules of their own."""
-    from importlib import import_module
+# Checks that have modules of their own, by name.
+ELSEWHERE = {
+    **dict.fromkeys(("stacked",), "limits_readings"),
+    **dict.fromkeys(
+        ("method_of_steps", "telescoping", "jumps", "fixed_weights", "short_delay", "steps_order"), "limits_delay"
+    ),
+    **dict.fromkeys(("not_stationary", "not_symplectic", "energy_change"), "limits_causal"),
+    **dict.fromkeys(
+        ("stationary", "boundary", "stack_energy", "sign_of_learning", "weights_at_rest"), "limits_variational"
+    ),
+    **dict.fromkeys(
+        ("gradient_identity", "backpropagation", "learns", "divergence", "lost_constants"), "limits_learning"
+    ),
+    **dict.fromkeys(("moyal_statements", "moyal_transport"), "limits_moyal"),
+    **dict.fromkeys(("onset", "correction_growth"), "limits_chaos"),
+}
 
-    for part in ("limits_readings", "limits_delay", "limits_causal", "limits_variational"):
-        module = import_module(f"qnnsym.neural.{part}")
-        if isinstance(found := module.__dict__.get(name), type):
-            return found
+
+def __getattr__(name: str) -> Any:
+    if name in ELSEWHERE:
+        return getattr(import_module(f"qnnsym.neural.{ELSEWHERE[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

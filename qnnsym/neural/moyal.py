@@ -139,10 +139,10 @@ class MoyalCorrection:
         parts = []
         for row in self.terms:
             symbols = Counter((*row.dq, *row.dp))
-            below = " ".join(
-                rf"\partial {_name(s)}" + (f"^{{{n}}}" if n > 1 else "") for s, n in symbols.items()
+            below = " ".join(rf"\partial {_name(s)}" + (f"^{{{n}}}" if n > 1 else "") for s, n in symbols.items())
+            parts.append(
+                rf"\left({sp.latex(row.coefficient)}\right) \frac{{\partial^{{{self.order + 1}}} \rho}}{{{below}}}"
             )
-            parts.append(rf"\left({sp.latex(row.coefficient)}\right) \frac{{\partial^{{{self.order + 1}}} \rho}}{{{below}}}")
         return rf"P_{{{self.order + 1}}}\,\rho = " + " + ".join(parts)
 
     def __str__(self) -> str:

@@ -1,7 +1,7 @@
 """The sweeps of an epoch with all patterns in one matrix: the same scheme as `solvers.sweeps`, by matrix products.
 
-For large networks with many patterns: the text of the sweeps' equations by the batched emitter, whose products BLAS does
-in blocks, where the compiled kernel reads the weights once for every pattern.
+For large networks with many patterns: the text of the sweeps' equations by the batched emitter, whose products BLAS
+does in blocks, where the compiled kernel reads the weights once for every pattern.
 """
 
 from __future__ import annotations
@@ -83,7 +83,9 @@ class BatchedSweeps:
                 adjoint = b[i] * costate + np.tensordot(a[i + 1 :, i], slopes[i + 1 :], 1)
                 t, signals = start + (step + c[i]) * h, self._signals(ext[line if len(ext) > 1 else 0])
 
-                def at(values: np.ndarray, t: float = t, signals: Any = signals, w: Any = w, here: Any = stages[step, i]):
+                def at(
+                    values: np.ndarray, t: float = t, signals: Any = signals, w: Any = w, here: Any = stages[step, i]
+                ):
                     return self.adjoint(t, self.sizes, self.scalars, (here, values, w, *signals, *self.fixed))
 
                 rate, total, once = at(adjoint * (h / scale))

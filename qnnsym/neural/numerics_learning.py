@@ -127,7 +127,8 @@ class Learner:
         large = self.patterns > 3 and self.patterns * net.neurons * net.columns >= numerics_batched.WORTH
         if backend not in BACKENDS or (backend == "batched" and not possible):
             raise InputError(
-                f"backend={backend!r}; use one of {', '.join(BACKENDS)}, and not batched with a cost that is an expression."
+                f"backend={backend!r}; use one of {', '.join(BACKENDS)}, and not batched with a cost that is "
+                "an expression."
             )
         self.batched = None
         if possible and (backend == "batched" or (backend == "auto" and large)):

@@ -117,9 +117,7 @@ class Rest:
         ext, kernel, rate = learner._externals(np.zeros(1))[0], learner.kernels["backward"], np.zeros(n + flat.size)
 
         def at(costate: np.ndarray) -> np.ndarray:
-            kernel(
-                0.0, np.concatenate([y, costate, flat]), ext[p], learner.par[p], learner.dims, learner.work, rate
-            )
+            kernel(0.0, np.concatenate([y, costate, flat]), ext[p], learner.par[p], learner.dims, learner.work, rate)
             return rate.copy()
 
         free = at(np.zeros(n))

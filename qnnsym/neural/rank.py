@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import sympy as sp
@@ -98,7 +98,7 @@ class RankReport:
 
     found: Mapping[str, Any]
 
-    NEEDS = {
+    NEEDS: ClassVar[dict[str, str]] = {
         "R1": "H, weights= and time=",
         "R2": "net, weights=, inputs=, cost=, inertia= and duration=",
         "R3": "net, weights=, inputs= and outputs=",
@@ -225,7 +225,7 @@ def reduced_constraints(cost: Any, weights: Mapping[Any, Any], tolerance: float 
     symbols = tuple(weights)
     if not symbols or not all(isinstance(s, sp.Symbol) for s in symbols):
         raise InputError(f"The weights are {weights!r}; give {{Symbol: value}}.")
-    strange = sorted((s.name for s in cost.free_symbols - set(symbols)))
+    strange = sorted(s.name for s in cost.free_symbols - set(symbols))
     if strange:
         raise InputError(f"The cost contains {', '.join(strange)}, for which weights={{...}} has no value; give one.")
     point = {s: exact_number(v, f"The weight {s}") for s, v in weights.items()}
@@ -282,7 +282,9 @@ def _brackets(constraints: Sequence[sp.Expr], q: Sequence[sp.Symbol], p: Sequenc
 def _classified(constraints: tuple[sp.Expr, ...], brackets: sp.Matrix, variables: int) -> Constraints:
     """Null vectors of the brackets' matrix are first class, the others second class."""
     first = [sp.Add(*(a * c for a, c in zip(v, constraints, strict=True))) for v in brackets.nullspace()]
-    second = constraints if not first else tuple(
-        sp.Add(*(a * c for a, c in zip(v, constraints, strict=True))) for v in brackets.columnspace()
+    second = (
+        constraints
+        if not first
+        else tuple(sp.Add(*(a * c for a, c in zip(v, constraints, strict=True))) for v in brackets.columnspace())
     )
     return Constraints(tuple(first), tuple(second), brackets, constraints, np.zeros((len(first), variables)))

@@ -6,8 +6,8 @@ A coordinate separates when H knows (q_i, p_i) only through one function g_i of 
 g_i = alpha_i then gives p_i, and H goes on without them. What separates after a rotation to the centre of mass does so
 as well. J is complete where det J_{alpha q}, Van Vleck's determinant, is not zero.
 
-Source: H. Goldstein, Classical Mechanics (3rd ed., 2002), sections 10.1 to 10.8; J. H. Van Vleck, Proc. Natl. Acad. Sci.
-14 (1928) 178.
+Source: H. Goldstein, Classical Mechanics (3rd ed., 2002), sections 10.1 to 10.8; J. H. Van Vleck, Proc. Natl.
+Acad. Sci. 14 (1928) 178.
 """
 
 from __future__ import annotations
@@ -116,9 +116,7 @@ class CompleteIntegral:
     @property
     def betas(self) -> dict[sp.Symbol, sp.Expr]:
         """{beta_a: dJ/dalpha_a}: setting them constant gives the trajectories."""
-        return {
-            sp.Symbol(_beta(a.name), real=True): sp.diff(self.J, a) for a in self.constants if a not in self.lost
-        }
+        return {sp.Symbol(_beta(a.name), real=True): sp.diff(self.J, a) for a in self.constants if a not in self.lost}
 
     @cached_property
     def trajectories(self) -> Trajectories:
@@ -193,7 +191,8 @@ def complete_integral(
     strange = [str(a) for a in values if a not in result.constants]
     if strange:
         raise InputError(
-            f"fixed names {', '.join(strange)}, and the constants are {', '.join(map(str, result.constants))}; use these."
+            f"fixed names {', '.join(strange)}, and the constants are {', '.join(map(str, result.constants))}; use "
+            "these."
         )
     if not values:
         return result
@@ -277,7 +276,8 @@ def _separated(h: sp.Expr, space: PhaseSpace, constants: tuple[sp.Symbol, ...] |
                 j += _action(part)
             return CompleteIntegral(j, h, space, alphas, {}, energy, tuple(parts))
     raise InputError(
-        f"No separation of H = {h} was found in the coordinates {', '.join(map(str, space.x))} (nor in a centre of mass); "
+        f"No separation of H = {h} was found in the coordinates {', '.join(map(str, space.x))} (nor in a centre of "
+        "mass); "
         "write H in coordinates that separate (polar, parabolic, ...), or give J=... to have it examined."
     )
 
@@ -302,7 +302,9 @@ def _frames(h: sp.Expr, space: PhaseSpace):
         return
     slopes = [sp.diff(h, q) for q in x]
     # Directions v with v.grad U = 0: null vectors of the slopes at random points.
-    rows = sp.Matrix([[s.subs(dict(zip((*x, *p), _rationals(2 * n, k), strict=True))) for s in slopes] for k in range(n + 2)])
+    rows = sp.Matrix(
+        [[s.subs(dict(zip((*x, *p), _rationals(2 * n, k), strict=True))) for s in slopes] for k in range(n + 2)]
+    )
     for v in rows.nullspace():
         v = v / next(e for e in v if e != 0)
         if sp.simplify(sum(a * b for a, b in zip(v, slopes, strict=True))) != 0:
@@ -340,9 +342,7 @@ def _ladder(
             roots = _momentum(invariant, conjugates[i], alphas[i])
             if roots is None:
                 return None
-            found.append(
-                Separated(coordinates[i], momenta[i], symbols[i], conjugates[i], alphas[i], invariant, *roots)
-            )
+            found.append(Separated(coordinates[i], momenta[i], symbols[i], conjugates[i], alphas[i], invariant, *roots))
             current = sp.expand(reduced(alphas[i]))
             left.remove(i)
             break
@@ -435,7 +435,9 @@ def _kinetic(h: sp.Expr, space: PhaseSpace) -> tuple[sp.Matrix, sp.Expr]:
     potential = h.subs(dict.fromkeys(space.p, 0))
     form = sp.expand(h - potential - (sp.Matrix(space.p).T * matrix * sp.Matrix(space.p))[0] / 2)
     if matrix.has(*space.x, *space.p) or sp.simplify(form) != 0:
-        raise InputError(f"H = {h} is not p.A.p/2 + U(q) with a constant A; write the wave equation in such coordinates.")
+        raise InputError(
+            f"H = {h} is not p.A.p/2 + U(q) with a constant A; write the wave equation in such coordinates."
+        )
     return matrix, potential
 
 

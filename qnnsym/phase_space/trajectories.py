@@ -56,7 +56,8 @@ class Trajectories:
         if not integral.complete:
             lost = ", ".join(map(str, integral.lost))
             raise InputError(
-                f"This integral lost {lost}: its {integral.rank} independent constants do not determine the trajectories "
+                f"This integral lost {lost}: its {integral.rank} independent constants do not determine the "
+                f"trajectories "
                 f"of {space.dimension} positions. Take the complete one (fixed=None)."
             )
         numbers = self._numbers(values)
@@ -109,7 +110,7 @@ class Trajectories:
         return np.linalg.solve(np.array(frame, float), moved.T).T
 
     def _inverted(self, q: np.ndarray, p: np.ndarray, times: np.ndarray, numbers: dict) -> np.ndarray:
-        """J given in closed form: p = J_q for the constants, then J_alpha = beta followed in time, by Newton's method."""
+        """J given in closed form: p = J_q for the constants, then J_alpha = beta followed in time, by Newton's."""
         from scipy.optimize import root
 
         integral, space = self.integral, self.integral.space
@@ -242,7 +243,9 @@ def _followed(integrand: Callable, start: float, totals: np.ndarray) -> tuple[np
                 here = here + step / 2 * np.array([integrand(float(s)) for s in points]).T @ weights
                 x += step
             else:
-                raise SolverError("beta = dJ/dalpha could not be inverted: the trajectory runs away; take shorter times.")
+                raise SolverError(
+                    "beta = dJ/dalpha could not be inverted: the trajectory runs away; take shorter times."
+                )
             places[n], found[n] = x, here
     return places, found
 

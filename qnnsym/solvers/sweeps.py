@@ -24,7 +24,8 @@ KERNEL = types.FunctionType(types.void(_number, _vector, _vector, _vector, _inte
 
 @njit(
     types.void(
-        KERNEL, _number, _number, _matrix, _vector, _vector, _matrix, _matrix, _cube, _vector, _integers, _vector, _stages
+        KERNEL, _number, _number, _matrix, _vector, _vector, _matrix, _matrix, _cube, _vector, _integers, _vector,
+        _stages,
     ),
     cache=True,
     error_model="numpy",

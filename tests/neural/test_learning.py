@@ -304,5 +304,7 @@ def test_bad_arguments_are_sentences(changes, words):
 def test_a_network_that_oscillates_has_no_rest():
     net = Network(2, 0, "tanh")
     rotation = np.array([[0, 2.0, -3.0], [0, 3.0, 2.0]])
-    with pytest.raises(SolverError, match='do not come to rest.*start="reset"'):
-        train(net, (None, [[0, 0]]), epochs=1, weights0=rotation, y0=[0.3, 0.1], relaxation=1.0, inertia=1.0, duration=1)
+    with pytest.raises(SolverError, match=r'do not come to rest.*start="reset"'):
+        train(
+            net, (None, [[0, 0]]), epochs=1, weights0=rotation, y0=[0.3, 0.1], relaxation=1.0, inertia=1.0, duration=1
+        )

@@ -123,7 +123,9 @@ def test_wave_of_an_integral_and_what_the_van_vleck_amplitude_repairs():
     assert sp.simplify(integral.residual() - sp.I * hbar / (2 * M) * momentum.diff(X)) == 0
     amplitude = sp.sqrt(M / momentum)
     gap = integral.residual(amplitude) - hbar**2 / (2 * M) * amplitude.diff(X, 2) / amplitude
-    numbers = {s: v for s, v in zip(sorted(gap.free_symbols, key=str), ("1.7", "0.6", "0.9", "0.2", "0.4"), strict=False)}
+    numbers = {
+        s: v for s, v in zip(sorted(gap.free_symbols, key=str), ("1.7", "0.6", "0.9", "0.2", "0.4"), strict=False)
+    }
     numbers = {s: sp.Rational(v) for s, v in numbers.items()}
     assert abs(sp.N(gap.subs(numbers), 30)) < 1e-20
 

@@ -5,14 +5,20 @@
     truncated            the series in hbar, cut: exact where it ends, else of the next order
     schroedinger         Schrodinger's equation in a basis, then the Wigner transform
     conserved            norm, purity, energy along the run
+    complete_integrals   trajectories from beta = dJ/dalpha, and what fixed constants lose
+    classical_wave       exp(iJ/hbar) without and with Van Vleck's amplitude
     splitting_orders     every composition converges with its order in the time step
 """
 
 from qnnsym.phase_space.limits.basis import schroedinger
 from qnnsym.phase_space.limits.conservation import conserved
 from qnnsym.phase_space.limits.exact import free, harmonic
+from qnnsym.phase_space.limits.integrals import classical_wave, complete_integrals
 from qnnsym.phase_space.limits.liouville import classical
 from qnnsym.phase_space.limits.series import truncated
 from qnnsym.phase_space.limits.splitting import splitting_orders
 
-__all__ = ["classical", "conserved", "free", "harmonic", "schroedinger", "splitting_orders", "truncated"]
+__all__ = [
+    "classical", "classical_wave", "complete_integrals", "conserved", "free", "harmonic", "schroedinger",
+    "splitting_orders", "truncated",
+]  # fmt: skip
