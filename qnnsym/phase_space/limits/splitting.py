@@ -21,7 +21,7 @@ from qnnsym.phase_space.numerics import evolve_wigner
 from qnnsym.phase_space.states import State
 from qnnsym.solvers.compositions import BLANES_MOAN_6, COMPOSITIONS, Composition
 from qnnsym.solvers.solution import Solution
-from qnnsym.solvers.split_operator import EDGES
+from qnnsym.solvers.split_record import EDGES
 
 # Error of the longest step by order: small enough for the leading power to rule, large enough to stay above FLOOR.
 LARGEST_ERROR = {2: 1e-3, 4: 3e-6, 6: 2e-8}

@@ -18,7 +18,7 @@ from qnnsym.phase_space.numerics import evolve_wigner
 from qnnsym.phase_space.space import PhaseSpace
 from qnnsym.phase_space.states import GaussianState
 from qnnsym.solvers.solution import Solution
-from qnnsym.solvers.split_operator import EDGES
+from qnnsym.solvers.split_record import EDGES
 
 CASE = "W. B. Case, Am. J. Phys. 76, 937 (2008)"
 # A difference within this many times the solver's own error is not seen.
