@@ -129,7 +129,10 @@ class Steps:
         coarse = self.propagator.advance(w.copy(), composition, 2 * h, 1, t)
         fine = self.propagator.advance(w.copy(), composition, h, 2, t)
         coarse -= fine
-        gap = float(np.linalg.norm(coarse) / np.linalg.norm(fine))
+        with np.errstate(all="ignore"):
+            gap = float(np.linalg.norm(coarse) / np.linalg.norm(fine))
+        # Diffusion run backwards by too long a step overflows: an error without bound.
+        gap = gap if math.isfinite(gap) else math.inf
         return fine, gap / (2.0 ** (composition.order + 1) - 2)
 
     def _too_large(self, error: float, small: float, h: float) -> bool:
@@ -167,7 +170,7 @@ class Steps:
             q, wanted = composition.order, h
             for _ in range(12):
                 _, error = self._pair(w, composition, sign * h, t)
-                wanted = 0.9 * h * (self.rate / max(error / h, 1e-6 * self.rate)) ** (1 / q)
+                wanted = 0.9 * h * max((self.rate / max(error / h, 1e-6 * self.rate)) ** (1 / q), 1e-3)
                 # Where the leading power of h rules, one measurement tells the step well enough to compare the work.
                 if error * 2.0 ** (q + 1) < SATURATED and (wanted > h / 10 or composition is not self.candidates[0]):
                     break
