@@ -36,6 +36,8 @@ GROWTH = 1.4
 # A truncated equation is not confined as the exact one is; its chords get half as much again.
 TRUNCATED = 1.5
 DIRECTIONS = 32
+# The noise that leads furthest changes its strength on the way, the push that stands for it does not.
+PUSH = 1.4
 TANGENT = 1e-3
 MOST_STEPS = 20_000
 
@@ -319,7 +321,7 @@ def _pushes(rates: Sequence[float], reach: float, duration: float) -> tuple[floa
     _, _, *diffusions = rates
     forgotten = 2 / max(rates[0] + rates[1], 1e-300)
     span = max(min(abs(duration), forgotten), 1e-300)
-    return tuple(2 * reach * math.sqrt(d / span) for d in diffusions)  # type: ignore[return-value]
+    return tuple(PUSH * 2 * reach * math.sqrt(d / span) for d in diffusions)  # type: ignore[return-value]
 
 
 def _trajectories(start: np.ndarray, pushed: int, rules: _Rules) -> Iterator[np.ndarray]:
@@ -341,10 +343,12 @@ def _trajectories(start: np.ndarray, pushed: int, rules: _Rules) -> Iterator[np.
     def rates(t: float, flat: np.ndarray) -> np.ndarray:
         now, x, p = np.float64(began + t), flat[:number], flat[number:]
         dx, dp = rules.velocity(p, now), -rules.slope(x, now)
+        # Up the potential, and along the motion: both raise the energy.
+        uphill, forward = (-dp if dp.any() else x), p
         if push_x:
-            dx = dx + push_x * along(x if not dx.any() else dp)
+            dx = dx + push_x * along(uphill)
         if push_p:
-            dp = dp + push_p * along(p)
+            dp = dp + push_p * along(forward)
         return np.concatenate([dx - a * x if a else dx, dp - b * p if b else dp])
 
     atol = 1e-6 * np.repeat(scale, number)

@@ -135,7 +135,7 @@ def propagate_split(
         kept[0] = w
     edges = np.array([times[0], *(stretch.stop for stretch in stretches)])
     run = Steps(propagator, COMPOSITIONS[method] if method else None, step, tolerance, edges)
-    at, share = 0, 0.0
+    at, share, lost = 0, 0.0, False
     with Progress(label, progress) as bar:
         try:
             while at < len(stretches):
@@ -145,6 +145,12 @@ def propagate_split(
                 for fraction, part in run.interval(w, at, stretch.start, stretch.stop - stretch.start, share):
                     w = part
                     bar.update((at + fraction) / len(stretches))
+                    lost = give_up is not None and fraction < 1 and record.outside(w) > give_up
+                    if lost:
+                        break
+                if lost:
+                    # Where W has reached the edge no step is short enough.
+                    break
                 if run.exhausted:
                     status = Status.STEP_TOO_SMALL
                     break

@@ -76,11 +76,8 @@ class Record:
                 self.values[name][n] = np.vdot(operator.values(t), w) * self.cell
             else:
                 self.values[name][n] = operator(w) if callable(operator) else np.vdot(operator, w) * self.cell
-        for axis, (plain, spectral) in enumerate((EDGES[:2], EDGES[2:])):
-            across = np.moveaxis(size, axis, 0)
-            width = _edge(len(across))
-            if not (self.circle and axis == 0):
-                self._raise(plain, (across[:width].sum() + across[-width:].sum()) / total)
+        self.outside(w)
+        for axis, spectral in enumerate(("edge_k", "edge_theta")):
             if self.circle and axis == 1:
                 continue  # the ladder of momenta is exact, and the longest chords are the image's short ones
             hat = fft.rfft(w, axis=axis, workers=self.propagator.workers)
@@ -92,6 +89,19 @@ class Record:
             weight = power.sum(axis=1 - axis)
             self._raise(spectral, math.sqrt(weight[-_edge(self.propagator.shape[axis]) :].sum() / weight.sum()))
             self.aliasing = max(self.aliasing, math.sqrt(float(weight[-(len(weight) // 3) :].sum() / weight.sum())))
+
+    def outside(self, w: np.ndarray) -> float:
+        """The share of |W| at the edges in x and in p, the larger one; kept if it is the largest so far."""
+        size, found = np.abs(w), 0.0
+        for axis, name in enumerate(("edge_x", "edge_p")):
+            if self.circle and axis == 0:
+                continue
+            across = size.sum(axis=1 - axis)
+            width = _edge(len(across))
+            share = float((across[:width].sum() + across[-width:].sum()) / across.sum())
+            self._raise(name, share)
+            found = max(found, share)
+        return found
 
     def _without_image(self, w: np.ndarray) -> float:
         """sum |W| of the Wigner function over whole momenta, made of the chords |hbar theta| < pi alone.

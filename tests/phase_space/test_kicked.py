@@ -14,6 +14,7 @@ space = PhaseSpace("x", "p")
 (x,), (p,), t, hbar = space.x, space.p, space.t, space.hbar
 FREE, OSCILLATOR = p**2 / 2, p**2 / 2 + x**2 / 2
 LADDER = 40
+TURN = np.linspace(-np.pi, np.pi, 32, endpoint=False)
 
 
 def relative(found, expected):
@@ -99,7 +100,8 @@ def test_a_pendulum_on_the_circle_follows_the_mathieu_matrix():
     h, n = 0.6, np.arange(-LADDER, LADDER + 1)
     H = np.diag(h**2 * n**2 / 2) - (np.eye(n.size, k=1) + np.eye(n.size, k=-1)) / 2
     energies, vectors = np.linalg.eigh(H)
-    found = evolve_wigner(FREE - sp.cos(x), GaussianState(a=0.6, x0=2, p0=1), [0, 2.5], hbar=h, space=space, periodic=True)
+    state = GaussianState(a=0.6, x0=2, p0=1)
+    found = evolve_wigner(FREE - sp.cos(x), state, [0, 2.5], hbar=h, space=space, periodic=True)
     psi = wound_packet(h, 0.6, 2.0, 1.0)
     psi = vectors @ (np.exp(-1j * energies * 2.5 / h) * (vectors.T @ psi))
     assert relative(found.final, rotor_wigner(np.outer(psi, psi.conj()), found.grid, h)) < 1e-7
@@ -162,7 +164,7 @@ def test_stretches_run_from_output_to_kick_to_output():
         ({"periodic": "yes"}, "give True"),
         ({"periodic": True, "dissipation": {"damping": 1}}, "neither x nor p x"),
         ({"periodic": True, "grid": (np.linspace(-3, 3, 32, endpoint=False), np.arange(-16, 16) / 4)}, "one turn"),
-        ({"periodic": True, "grid": (np.linspace(-np.pi, np.pi, 32, endpoint=False), np.arange(-16, 16) / 3)}, "hbar/2"),
+        ({"periodic": True, "grid": (TURN, np.arange(-16, 16) / 3)}, "hbar/2"),
         ({"period": sp.Symbol("q"), "kick": sp.cos(x)}, "declare them"),
     ),
 )
@@ -171,7 +173,7 @@ def test_kicks_that_cannot_be_used_are_said(options, message):
     with pytest.raises(InputError, match=message):
         evolve_wigner(**arguments)
     if message == "hbar/2":
-        grid = np.linspace(-np.pi, np.pi, 32, endpoint=False), np.arange(-16, 16) / 4
+        grid = TURN, np.arange(-16, 16) / 4
         W = np.exp(-4 * grid[0][:, None] ** 2 - grid[1][None, :] ** 2)
         with pytest.raises(InputError, match="alternating image"):
             evolve_wigner(**{**arguments, "grid": grid, "W0": W})
