@@ -51,6 +51,7 @@ KEPT_FACTORS = 64
 NODES, WEIGHTS = (np.polynomial.legendre.leggauss(4)[0] + 1) / 2, np.polynomial.legendre.leggauss(4)[1] / 2
 # Diffusion run backwards may multiply by no more than e to this: enough to be seen as an error, and no overflow.
 MOST_GROWTH = 50.0
+BACKWARDS = 1e3
 
 
 @dataclass(frozen=True)
@@ -187,6 +188,15 @@ class SplitPropagator:
         if flow == KICK or not self.relaxation.diffusions[flow]:
             return 0.0
         return self.relaxation.diffusions[flow] * self._axes(flow, s)[1] ** 2
+
+    def longest(self, composition: Composition) -> float:
+        """The longest step whose negative stages, which run diffusion backwards, multiply rounding by no more than
+        BACKWARDS."""
+        growth = 0.0
+        for flow, row in enumerate((composition.a, composition.b)):
+            negative = -sum(c for c in row if c < 0)
+            growth = max(growth, negative * float(np.max(self._decay(flow, 0.0))))
+        return math.log(BACKWARDS) / growth if growth else math.inf
 
     def flow(self, w: np.ndarray, flow: int, duration: float, t: float = 0.0, s: float = 0.0) -> np.ndarray:
         """Apply one exact factor, from time t; w may be overwritten, so use what is returned."""

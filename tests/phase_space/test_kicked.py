@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 import sympy as sp
-from scipy.special import jv
+from scipy.linalg import expm
+from scipy.special import factorial, jv
 
 from qnnsym.errors import InputError
 from qnnsym.phase_space import CatState, GaussianState, Mixture, PhaseSpace, evolve_wigner
-from qnnsym.phase_space.oracle import schroedinger_wigner
 from qnnsym.solvers.split_operator import _stretches
 
 space = PhaseSpace("x", "p")
 (x,), (p,), t, hbar = space.x, space.p, space.t, space.hbar
 FREE, OSCILLATOR = p**2 / 2, p**2 / 2 + x**2 / 2
-LADDER = 40
+LADDER = 60
 TURN = np.linspace(-np.pi, np.pi, 32, endpoint=False)
 
 
@@ -108,15 +108,27 @@ def test_a_pendulum_on_the_circle_follows_the_mathieu_matrix():
     assert found.diagnostics["energy_drift"] < 1e-7 and not found.warnings
 
 
-def test_a_kicked_oscillator_on_the_line_against_schroedingers_equation():
-    h, state, kick = 0.3, GaussianState(a=0.6, x0=0.5), sp.Rational(2, 5) * sp.cos(2 * x)
-    found = evolve_wigner(OSCILLATOR, state, [0, 0.7, 1.4, 2.0], hbar=h, space=space, kick=kick, period=0.7)
-    # The kick is a potential that acts for a time one; then H for the period.
-    w = found.states[0]
-    for duration in (0.7, 0.7, 0.6):
-        kicked = schroedinger_wigner(kick + 0 * p, w, [1.0], hbar=h, space=space, grid=found.grid).states[0]
-        w = schroedinger_wigner(OSCILLATOR, kicked, [duration], hbar=h, space=space, grid=found.grid).states[0]
-    assert relative(found.final, w) < 1e-7 and not found.warnings
+def test_a_kicked_oscillator_on_the_line_against_floquet_matrices():
+    h, size = 0.5, 60
+    a = np.diag(np.sqrt(np.arange(1.0, size)), 1)
+    places, vectors = np.linalg.eigh(np.sqrt(h / 2) * (a + a.T))
+    kicked = (vectors * np.exp(-1j * 0.4 * np.cos(2 * places) / h)) @ vectors.T
+    n = np.arange(size)
+    psi = np.exp(-1 / (4 * h)) * np.array([(2 * h) ** (-k / 2) / np.sqrt(float(factorial(k))) for k in n])
+    found = evolve_wigner(
+        OSCILLATOR, GaussianState(a=sp.sqrt(hbar), x0=1), [0, 0.7, 1.4, 2.0], hbar=h, space=space,
+        kick=sp.Rational(2, 5) * sp.cos(2 * x), period=0.7, e_ops={"xx": x**2}, tolerance=1e-10,
+    )  # fmt: skip
+    square = (vectors * places**2) @ vectors.T
+    for time, xx in zip((0.7, 0.7, 0.6), found.expect["xx"][1:], strict=True):
+        psi = np.exp(-1j * (n + 0.5) * time) * (kicked @ psi)
+        assert xx == pytest.approx(np.real(psi.conj() @ square @ psi), abs=1e-8)
+    # W at the origin is the mean parity over pi hbar.
+    at = [int(np.argmin(np.abs(axis))) for axis in found.grid]
+    shift = np.sqrt(1 / (2 * h)) * (found.grid[0][at[0]] + 1j * found.grid[1][at[1]])
+    displaced = expm(np.conj(shift) * a - shift * a.T) @ psi
+    parity = np.sum((-1.0) ** n * np.abs(displaced) ** 2)
+    assert found.final[at[0], at[1]] == pytest.approx(parity / (np.pi * h), abs=1e-7) and not found.warnings
 
 
 def test_a_kick_of_the_momenta_shifts_positions():

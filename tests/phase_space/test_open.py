@@ -189,13 +189,13 @@ def test_every_composition_keeps_its_order_with_open_terms_and_a_drive(name):
     assert fit_order([1.0 / n for n in counts], errors).slope == pytest.approx(order, abs=0.25)
 
 
-@pytest.mark.parametrize("tolerance", (1e-4, 1e-6, 1e-8))
+@pytest.mark.parametrize("tolerance", (1e-4, 1e-8))
 @pytest.mark.parametrize("opened", ({"damping": 0.8}, {"diffusion": 0.5}, {"friction": 0.4, "diffusion": 0.4}))
 def test_the_error_of_open_evolution_is_within_the_tolerance(tolerance, opened):
     H = p**2 / 2 + x**4 / 4
     options = {"hbar": HBAR, "space": space, "dissipation": opened}
-    found = evolve_wigner(H, CAT, [0, 1.5], tolerance=tolerance, **options)
-    exact = evolve_wigner(H, CAT, [0, 1.5], grid=found.grid, method="blanes_moan6", step=0.02, **options)
+    found = evolve_wigner(H, CAT, [0, 1.0], tolerance=tolerance, **options)
+    exact = evolve_wigner(H, CAT, [0, 1.0], grid=found.grid, tolerance=1e-11, **options)
     assert relative(found.final, exact.final) < found.diagnostics["estimated_error"] * 1.1 <= 1.1 * tolerance
     assert not found.warnings
 
