@@ -51,7 +51,7 @@ KEPT_FACTORS = 64
 NODES, WEIGHTS = (np.polynomial.legendre.leggauss(4)[0] + 1) / 2, np.polynomial.legendre.leggauss(4)[1] / 2
 # Diffusion run backwards may multiply by no more than e to this: enough to be seen as an error, and no overflow.
 MOST_GROWTH = 50.0
-BACKWARDS = 1e3
+BACKWARDS = 1e4
 
 
 @dataclass(frozen=True)
