@@ -216,7 +216,7 @@ def test_the_proposed_grid_holds_what_diffusion_widens():
 def test_the_steady_state_is_thermal_and_forgets_where_it_came_from():
     opened = {"damping": 1.0, "occupation": 0.5}
     for state in (FockState(2), GaussianState(a=0.7, x0=1)):
-        found = evolve_wigner(OSCILLATOR, state, [0, 20], hbar=HBAR, space=space, dissipation=opened)
+        found = evolve_wigner(OSCILLATOR, state, [0, 40], hbar=HBAR, space=space, dissipation=opened)
         X, P = np.meshgrid(*found.grid, indexing="ij")
         width = 2 * HBAR * (0.5 + 0.5)
         assert relative(found.final, np.exp(-(X**2 + P**2) / width) / (np.pi * width)) < 1e-7

@@ -71,7 +71,7 @@ class damped_moments:
             wigner_figure(
                 "damping", solution.grid, [(f"t = {solution.times[n]:g}", solution.states[n]) for n in at],
                 caption="Fringes go first, the energy later; what remains is the thermal state.",
-                alt="Four panels: two lumps with fringes, two lumps, a ring, one broad lump.",
+                alt="Four panels: two lumps with fringes between them, then without, then one round lump.",
             )
         )  # fmt: skip
         eigenvalues = np.linalg.eigvals(A).real
