@@ -14,7 +14,7 @@ from qnnsym.phase_space import PhaseSpace, evolve_wigner, moyal_equation
 from qnnsym.phase_space.fields import field_equations, field_name
 from qnnsym.pipeline import load
 from qnnsym.solvers.compositions import COMPOSITIONS, STRANG, Composition
-from qnnsym.solvers.split_operator import Field, SplitPropagator
+from qnnsym.solvers.split_flows import Field, SplitPropagator
 from qnnsym.workspace import Workspace
 
 TITLE = "Split steps, one thread"

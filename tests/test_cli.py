@@ -190,17 +190,17 @@ def test_verify_prints_rows_as_json(folder, call):
 
 
 def test_an_interrupted_solve_keeps_what_it_reached_and_ends_with_130(folder, call, monkeypatch):
-    from qnnsym.solvers import split_operator
+    from qnnsym.solvers import split_record
 
     write_quartic(folder)
-    measure = split_operator._Record.measure
+    measure = split_record.Record.measure
 
     def interrupted(self, n, *state):
         if n == 2:
             raise KeyboardInterrupt
         measure(self, n, *state)
 
-    monkeypatch.setattr(split_operator._Record, "measure", interrupted)
+    monkeypatch.setattr(split_record.Record, "measure", interrupted)
     status, _, err = call("run", "well")
     assert status == 130 and "nothing was checked" in err
     from qnnsym import Solution

@@ -2,6 +2,7 @@
 
     kinetic     K(k, p)     = [T(p + hbar k/2) - T(p - hbar k/2)]/hbar          dW^/dt = -i K W^
     potential   V(x, theta) = [U(x + hbar theta/2) - U(x - hbar theta/2)]/hbar  dW^/dt = +i V W^
+    kick        the same of the kick's symbol, for a kicked model
 
 Each is one array over two index sets whose extents are the numbers of grid points, known when the kernel runs.
 """
@@ -14,6 +15,7 @@ from qnnsym.equations.indexed import Array, Equation, EquationSet, IndexSet
 from qnnsym.equations.names import identifier
 from qnnsym.errors import InputError
 from qnnsym.phase_space.equation import MoyalEquation
+from qnnsym.phase_space.kicks import Kicks
 
 # Truncations that every model's kernels carry beside the exact form: Liouville's and the first correction.
 ORDERS: tuple[int | None, ...] = (None, 0, 2)
@@ -24,12 +26,15 @@ def field_name(factor: str, order: int | None) -> str:
     return factor if order is None else f"{factor}_{order}"
 
 
-def field_equations(equation: MoyalEquation, orders: tuple[int | None, ...] = ORDERS) -> dict[str, EquationSet]:
+def field_equations(
+    equation: MoyalEquation, orders: tuple[int | None, ...] = ORDERS, kicks: Kicks | None = None
+) -> dict[str, EquationSet]:
     """The pointwise equation sets of a Hamiltonian T(p) + U(x) with one degree of freedom.
 
     Arguments:
         equation: the Moyal equation.
         orders: highest powers of hbar kept, None for all of them.
+        kicks: of a kicked model.
 
     Returns:
         {name: EquationSet}; the arrays are ordered (k, p) for the kinetic and (x, theta) for the potential field,
@@ -53,6 +58,10 @@ def field_equations(equation: MoyalEquation, orders: tuple[int | None, ...] = OR
         ):
             name = field_name(factor, order)
             found[name] = _field(name, value, variables, equation)
+        if kicks is not None:
+            name = field_name("kick", order)
+            variables = (space.k[0], space.p[0]) if kicks.kinetic else (space.x[0], space.theta[0])
+            found[name] = _field(name, kicks.factor(order), variables, equation)
     return found
 
 

@@ -6,7 +6,9 @@ import pytest
 from qnnsym.errors import InputError
 from qnnsym.solvers.compositions import COMPOSITIONS
 from qnnsym.solvers.solution import Solution, Status
-from qnnsym.solvers.split_operator import SplitPropagator, _Steps, propagate_split
+from qnnsym.solvers.split_flows import SplitPropagator
+from qnnsym.solvers.split_operator import propagate_split
+from qnnsym.solvers.split_steps import Steps
 
 HBAR = 0.1
 
@@ -148,14 +150,14 @@ def test_an_error_that_grows_on_the_way_shortens_the_step(at_a_wall, outputs):
 
 def test_outputs_after_steps_that_were_too_long_are_recorded_anew(at_a_wall, monkeypatch):
     run, exact = at_a_wall
-    right, returns = _Steps.interval, []
+    right, returns = Steps.interval, []
 
     def interval(self, w, n, *rest):
         yield from right(self, w, n, *rest)
         if self.back is not None:
             returns.append((n, self.back[1]))
 
-    monkeypatch.setattr(_Steps, "interval", interval)
+    monkeypatch.setattr(Steps, "interval", interval)
     e_ops = {"middle": lambda w: float(w[72, 72])}
     times = [0.0, 0.4, 0.9, 1.3, 1.8, 2.2]
     found = run(times, tolerance=1e-5, e_ops=e_ops)

@@ -8,17 +8,21 @@
     complete_integrals   trajectories from beta = dJ/dalpha, and what fixed constants lose
     classical_wave       exp(iJ/hbar) without and with Van Vleck's amplitude
     splitting_orders     every composition converges with its order in the time step
+    damped_moments       open oscillators: decay of the moments, steady state
+    floquet, localisation  kicked rotors: the Floquet matrix, the standard map
 """
 
 from qnnsym.phase_space.limits.basis import schroedinger
 from qnnsym.phase_space.limits.conservation import conserved
+from qnnsym.phase_space.limits.damped import damped_moments
 from qnnsym.phase_space.limits.exact import free, harmonic
 from qnnsym.phase_space.limits.integrals import classical_wave, complete_integrals
+from qnnsym.phase_space.limits.kicked import floquet, localisation
 from qnnsym.phase_space.limits.liouville import classical
 from qnnsym.phase_space.limits.series import truncated
 from qnnsym.phase_space.limits.splitting import splitting_orders
 
 __all__ = [
-    "classical", "classical_wave", "complete_integrals", "conserved", "free", "harmonic", "schroedinger",
-    "splitting_orders", "truncated",
+    "classical", "classical_wave", "complete_integrals", "conserved", "damped_moments", "floquet", "free", "harmonic",
+    "localisation", "schroedinger", "splitting_orders", "truncated",
 ]  # fmt: skip

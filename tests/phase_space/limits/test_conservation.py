@@ -7,7 +7,7 @@ import sympy as sp
 from qnnsym.checks.check import FAIL, PASS
 from qnnsym.errors import InputError
 from qnnsym.phase_space import CatMixture, GaussianState, limits
-from qnnsym.solvers.split_operator import SplitPropagator
+from qnnsym.solvers.split_flows import SplitPropagator
 from tests.phase_space.limits.models import (
     OSCILLATOR,
     PENDULUM,
