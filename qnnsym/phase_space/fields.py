@@ -39,7 +39,8 @@ def field_equations(equation: MoyalEquation, orders: tuple[int | None, ...] = OR
         one degree of freedom the arrays are ordered (k, p) for the kinetic and (x, theta) for the potential field; else
         as `joint_equations` says.
     """
-    if equation.space.dimension != 1 or not equation.separable:
+    space = equation.space
+    if space.dimension != 1 or not equation.separable:
         return joint_equations(Parts.of(equation), orders)
     found: dict[str, EquationSet] = {}
     for order in orders:

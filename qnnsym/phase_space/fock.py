@@ -2,8 +2,8 @@
 
     W0 -> rho_mn = h int W0 W_nm -> exp(-iHt/hbar) rho exp(iHt/hbar) -> expectation values, W(x, p) = sum rho_mn W_mn
 
-The basis holds all |n_1, ..., n_d> with at most Q quanta. A monomial of the Weyl symbol becomes its symmetrically ordered
-operator, multiplied in a basis that is larger by its degree, so that no matrix element is cut off.
+The basis holds all |n_1, ..., n_d> with at most Q quanta. A monomial of the Weyl symbol becomes its symmetrically
+ordered operator, multiplied in a basis that is larger by its degree, so that no matrix element is cut off.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ def fock_evolution(
     space: PhaseSpace,
     e_ops: Mapping[str, Any] | None = None,
     grid: tuple[np.ndarray, ...] | None = None,
+    on_grid: slice = slice(None),
     values: Mapping[Any, Any] | None = None,
     tolerance: float = 1e-10,
 ) -> FockSolution:
@@ -76,6 +77,7 @@ def fock_evolution(
         space: the phase space.
         e_ops: {name: Weyl symbol, a polynomial}.
         grid: (x_1, ..., p_1, ...) on which the Wigner functions are wanted.
+        on_grid: at which of the times.
         values: {symbol or name: number} for parameters.
         tolerance: of the change with the basis.
 
@@ -103,7 +105,7 @@ def fock_evolution(
         larger = int(np.ceil(MORE * quanta))
         last = larger > MOST_QUANTA or comb(larger + space.dimension, space.dimension) > MOST_STATES
         if before is not None and (error <= tolerance or last):
-            states = None if grid is None else basis.wigner_functions(rhos, tuple(map(np.asarray, grid)))
+            states = None if grid is None else basis.wigner_functions(rhos[on_grid], tuple(map(np.asarray, grid)))
             return FockSolution(times, expect, states, quanta, basis.size, error)
         before, quanta = (basis, rhos, expect), larger
 
@@ -123,6 +125,21 @@ def transition(m: int, n: int, x: np.ndarray, p: np.ndarray, length: float, hbar
         )
     phase = np.where(u > 0, beta / np.sqrt(np.where(u > 0, u, 1)), 0) ** (m - n)
     return (-1) ** n / (np.pi * hbar) * size * phase * eval_genlaguerre(n, m - n, u)
+
+
+def levels_of(
+    H: Any, space: PhaseSpace, numbers: Mapping[sp.Symbol, float], length: float, count: int
+) -> tuple[np.ndarray, float]:
+    """(diagonal, largest element beside it) of H among the first oscillator functions of a length.
+
+    Arguments:
+        H: Weyl symbol, a polynomial of one degree of freedom.
+        numbers: for hbar and every parameter.
+        count: of functions.
+    """
+    basis = _Basis(space, numbers[space.hbar], np.array([length]), count - 1)
+    matrix = basis.matrix(_polynomial(H, space, numbers))
+    return np.diag(matrix).real, float(np.max(np.abs(matrix - np.diag(np.diag(matrix)))))
 
 
 class _Basis:
@@ -260,7 +277,7 @@ def _lengths(W0: Any, space: PhaseSpace, numbers: Mapping[sp.Symbol, float]) -> 
 
 
 def _density(W0: State, space: PhaseSpace, numbers: Mapping[sp.Symbol, float], basis: _Basis) -> np.ndarray:
-    """rho_mn = h^d int W0 W_nm, by the trapezoidal rule where W0 is a product over the degrees of freedom or one of them.
+    """rho_mn = h^d int W0 W_nm by the trapezoidal rule, where W0 is a product over the degrees of freedom.
 
     Raises:
         InputError: for entangled states of several degrees of freedom.

@@ -91,7 +91,10 @@ def evolve_joint(
         check_points(tuple(a.size for a in arrays))
         axes = _axes(arrays, space)
         start = float(times[0])
-        right = fields.operator(axes, workers, start, problem.hbar) if table else fields.propagator(axes, workers, start)
+        if table:
+            right = fields.operator(axes, workers, start, problem.hbar)
+        else:
+            right = fields.propagator(axes, workers, start)
         solution = propagate_joint(
             _state_on(W0, problem, axes), axes, times, right,
             hbar=problem.hbar,
@@ -250,7 +253,8 @@ def _pieces(
         groups.setdefault(frozenset(term.free_symbols & set(space.variables)), []).append(term)
     functions = []
     for free, terms in groups.items():
-        arrays = [c if v in free else c[(slice(1),) * c.ndim] for v, c in zip(space.variables, coordinates, strict=True)]
+        pairs = zip(space.variables, coordinates, strict=True)
+        arrays = [c if v in free else c[(slice(1),) * c.ndim] for v, c in pairs]
         functions.append((numeric(sp.Add(*terms), (*space.variables, space.t), problem.numbers), arrays))
 
     def values(t: float) -> list[np.ndarray]:

@@ -149,7 +149,7 @@ class JointPropagator:
         return self._rate(flow, t) if self.driven[flow] else self._rates[flow]
 
     def reach(self, flow: int, hbar: float) -> np.ndarray:
-        """How far p +- hbar k/2 (flow 0) or x +- hbar theta/2 (flow 1) are from the middle of the grid, in halves of it.
+        """How far p +- hbar k/2 (flow 0) or x +- hbar theta/2 (flow 1) are from the grid's middle, in halves of it.
 
         The largest over both signs and all degrees of freedom, in the representation of the flow.
         """

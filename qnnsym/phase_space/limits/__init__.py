@@ -5,14 +5,34 @@
     truncated            the series in hbar, cut: exact where it ends, else of the next order
     schroedinger         Schrodinger's equation in a basis, then the Wigner transform
     conserved            norm, purity, energy along the run
+    linear_flow          H at most quadratic: W is carried along classical trajectories
+    revivals             levels quadratic in n: cats and revivals at rational times
+    oscillator_basis     Schrodinger's equation in an oscillator basis, any polynomial H
+    correction_order     W0 fixed: the exact evolution leaves the classical one as hbar^2, any polynomial H
     splitting_orders     every composition converges with its order in the time step
 """
 
 from qnnsym.phase_space.limits.basis import schroedinger
 from qnnsym.phase_space.limits.conservation import conserved
+from qnnsym.phase_space.limits.correction import correction_order
 from qnnsym.phase_space.limits.exact import free, harmonic
+from qnnsym.phase_space.limits.linear import linear_flow
 from qnnsym.phase_space.limits.liouville import classical
+from qnnsym.phase_space.limits.oscillator import oscillator_basis
+from qnnsym.phase_space.limits.revivals import revivals
 from qnnsym.phase_space.limits.series import truncated
 from qnnsym.phase_space.limits.splitting import splitting_orders
 
-__all__ = ["classical", "conserved", "free", "harmonic", "schroedinger", "splitting_orders", "truncated"]
+__all__ = [
+    "classical",
+    "conserved",
+    "correction_order",
+    "free",
+    "harmonic",
+    "linear_flow",
+    "oscillator_basis",
+    "revivals",
+    "schroedinger",
+    "splitting_orders",
+    "truncated",
+]
