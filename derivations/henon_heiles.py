@@ -15,7 +15,7 @@ model = Model(
     space=space,
     hbar=1,
     state=CoherentState(x0=(1, 0), p0=(0, "1/2")),
-    times=(0, 2, 5),
+    times=(0, 2, 9),
     observe=[x, y, px, py, x**2, x * y, observables.energy, observables.purity, observables.negativity],
     checks=[
         limits.oscillator_basis(tolerance=1e-5),

@@ -26,8 +26,8 @@ from qnnsym.solvers.tableaus import Tableau
 
 # Lanczos steps from which the largest rate is found, and what is added to it, for its error.
 LANCZOS, MARGIN = 40, 1.05
-# Windows that are tried, in lengths of the grid (no point of it reaches beyond twice its length), and the outermost part
-# of a window, which is watched.
+# Windows that are tried, in lengths of the grid (no point of it reaches beyond twice its length), and their outermost
+# part, which is watched.
 WINDOWS, WIDEST, SHELL = (1.0, 1.1, 1.2, 1.3, 1.45, 1.6, 1.8), 2.0, 1 / 16
 # Where the region of stability of a Runge-Kutta method ends on the imaginary axis.
 STABILITY = {"rk4": 2.8, "dop853": 5.5}

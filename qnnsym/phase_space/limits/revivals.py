@@ -80,7 +80,7 @@ class revivals:
             wigner_figure(
                 "revivals", solution.grid, panels[:6],
                 caption=f"Cats and revivals at parts of the revival time T = {period:g}.",
-                alt="Panels: a coherent state, superpositions of several with fringes between them, and the state again.",
+                alt="Panels: a coherent state, and superpositions of several with fringes between them.",
             )
         )  # fmt: skip
         return rows
