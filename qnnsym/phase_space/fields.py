@@ -2,6 +2,7 @@
 
     kinetic     K(k, p)     = [T(p + hbar k/2) - T(p - hbar k/2)]/hbar          dW^/dt = -i K W^
     potential   V(x, theta) = [U(x + hbar theta/2) - U(x - hbar theta/2)]/hbar  dW^/dt = +i V W^
+    kick        the same of the kick's symbol, for a kicked model
 
 Each is one array over two index sets whose extents are the numbers of grid points, known when the kernel runs.
 
@@ -16,6 +17,7 @@ import sympy as sp
 from qnnsym.equations.indexed import Array, Equation, EquationSet, IndexSet
 from qnnsym.equations.names import identifier
 from qnnsym.phase_space.equation import MoyalEquation
+from qnnsym.phase_space.kicks import Kicks
 from qnnsym.phase_space.parts import Parts
 
 # Truncations that every model's kernels carry beside the exact form: Liouville's and the first correction.
@@ -27,12 +29,15 @@ def field_name(factor: str, order: int | None) -> str:
     return factor if order is None else f"{factor}_{order}"
 
 
-def field_equations(equation: MoyalEquation, orders: tuple[int | None, ...] = ORDERS) -> dict[str, EquationSet]:
+def field_equations(
+    equation: MoyalEquation, orders: tuple[int | None, ...] = ORDERS, kicks: Kicks | None = None
+) -> dict[str, EquationSet]:
     """The pointwise equation sets of a Hamiltonian.
 
     Arguments:
         equation: the Moyal equation.
         orders: highest powers of hbar kept, None for all of them.
+        kicks: of a kicked model.
 
     Returns:
         {name: EquationSet}, the scalars are hbar and the space's declared parameters in order. For H = T(p) + U(x) with
@@ -51,6 +56,10 @@ def field_equations(equation: MoyalEquation, orders: tuple[int | None, ...] = OR
         ):
             name = field_name(factor, order)
             found[name] = _field(name, value, variables, equation)
+        if kicks is not None:
+            name = field_name("kick", order)
+            variables = (space.k[0], space.p[0]) if kicks.kinetic else (space.x[0], space.theta[0])
+            found[name] = _field(name, kicks.factor(order), variables, equation)
     return found
 
 

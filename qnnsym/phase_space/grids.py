@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,8 @@ import sympy as sp
 from scipy import fft
 
 from qnnsym.errors import InputError
+from qnnsym.phase_space.circle import circle_grid
+from qnnsym.phase_space.kicks import Kicks
 from qnnsym.phase_space.space import PhaseSpace
 
 LARGEST = 1024
@@ -32,6 +36,8 @@ GROWTH = 1.4
 # A truncated equation is not confined as the exact one is; its chords get half as much again.
 TRUNCATED = 1.5
 DIRECTIONS = 32
+# The noise that leads furthest changes its strength on the way, the push that stands for it does not.
+PUSH = 1.4
 TANGENT = 1e-3
 MOST_STEPS = 20_000
 
@@ -128,6 +134,9 @@ def propose_grid(
     order: int | None = None,
     coherent: bool = True,
     largest: int = LARGEST,
+    kicks: Kicks | None = None,
+    rates: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
+    circle: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """A grid that holds the state over all times to the tolerance.
 
@@ -144,6 +153,10 @@ def propose_grid(
         coherent: whether there may be coherences between any two points of the state (cat and Fock states). False:
             the components are Gaussians, coherent with themselves alone, which allows coarser steps for mixed states.
         largest: most points per axis.
+        kicks: applied to the classical points at the multiples of their period.
+        rates: (a, b, D_x, D_p) of the open terms; points drift, and those of the state are pushed outwards as far as
+            diffusion takes the amplitude `tolerance`.
+        circle: x is an angle; the momenta alone decide then.
 
     Returns:
         (x, p): ascending, uniform, endpoints excluded, even sizes with small prime factors.
@@ -174,12 +187,19 @@ def propose_grid(
     chord = np.abs(second - first).max(axis=1, initial=0.0)
     sizes = points.shape[1], first.shape[1]
     start = np.concatenate([points, first, second], axis=1)
-    for now in _trajectories(start, velocity, slope, float(times[0]), duration):
+    rules = _Rules(velocity, slope, float(times[0]), duration, circle, tuple(rates), _pushes(rates, reach, duration))
+    if kicks is not None:
+        jump = numeric(sp.diff(kicks.symbol, ps if kicks.kinetic else xs), (ps if kicks.kinetic else xs,), numbers)
+        rules = replace(rules, kick=jump, kinetic=kicks.kinetic, period=float(numeric(kicks.period, (), numbers)()))
+    for now in _trajectories(start, points.shape[1], rules):
         points, first, second = np.split(now, np.cumsum(sizes), axis=1)
         middle = points if tangent else np.concatenate([points, (first + second) / 2], axis=1)
         low, high = np.minimum(low, middle.min(axis=1)), np.maximum(high, middle.max(axis=1))
         chord = np.maximum(chord, np.abs(second - first).max(axis=1, initial=0.0))
     region = ROOM * (high - low)
+    if circle:
+        margin = (region[1] - (high[1] - low[1])) / 2
+        return circle_grid(low[1] - margin, high[1] + margin, hbar, largest)
     if tangent:
         chord = ROOM * chord / TANGENT
     else:
@@ -261,33 +281,96 @@ def _launch(
     return everywhere, middle - chord / 2, middle + chord / 2
 
 
-def _trajectories(
-    start: np.ndarray, velocity: Callable[..., Any], slope: Callable[..., Any], began: float, duration: float
-) -> Iterator[np.ndarray]:
-    """Classical points (2, number) after each step of the integrator, from the time `began` on."""
+@dataclass(frozen=True)
+class _Rules:
+    """How classical points move."""
+
+    velocity: Callable[..., Any]
+    slope: Callable[..., Any]
+    began: float
+    duration: float
+    circle: bool
+    rates: tuple[float, ...]
+    pushes: tuple[float, float]
+    kick: Callable[..., Any] | None = None
+    kinetic: bool = False
+    period: float = 0.0
+
+    def kicked(self, points: np.ndarray) -> np.ndarray:
+        """Points after a kick."""
+        x, p = points
+        if self.kick is None:
+            return points
+        return np.array([x + self.kick(p), p] if self.kinetic else [x, p - self.kick(x)])
+
+    def stretches(self) -> list[tuple[float, bool]]:
+        """(duration, kicked at its start), until the end."""
+        if self.kick is None:
+            return [(self.duration, False)]
+        near = 1e-9 * self.period
+        first = math.ceil((self.began - near) / self.period) * self.period - self.began
+        kicks = [max(t, 0.0) for t in np.arange(first, self.duration - near, self.period)]
+        edges = [*([0.0] if not kicks or kicks[0] > near else []), *kicks, self.duration]
+        return [(b - a, bool(kicks) and a >= kicks[0]) for a, b in pairwise(edges)]
+
+
+def _pushes(rates: Sequence[float], reach: float, duration: float) -> tuple[float, float]:
+    """Constant forces along the motion that take points as far as diffusion takes the amplitude exp(-reach^2).
+
+    A path of the noise u(t) with int u^2 dt/4D = reach^2 has this amplitude; it is spread over the whole time, or over
+    the time after which friction has forgotten it.
+    """
+    _, _, *diffusions = rates
+    forgotten = 2 / max(rates[0] + rates[1], 1e-300)
+    span = max(min(abs(duration), forgotten), 1e-300)
+    return tuple(PUSH * 2 * reach * math.sqrt(d / span) for d in diffusions)  # type: ignore[return-value]
+
+
+def _trajectories(start: np.ndarray, pushed: int, rules: _Rules) -> Iterator[np.ndarray]:
+    """Classical points (2, number) after each step of the integrator; the first `pushed` of them feel diffusion."""
     from scipy.integrate import RK45
 
     number = start.shape[1]
     scale = np.ptp(start, axis=1)
     far = 1e3 * (np.abs(start).max(axis=1) + scale)
+    if rules.circle:
+        far[0] = math.inf
+    (a, b, *_), (push_x, push_p) = rules.rates, rules.pushes
+    pushes = np.where(np.arange(number) < pushed, 1.0, 0.0)
+
+    def along(rate: np.ndarray) -> np.ndarray:
+        """The direction of the motion, outwards where there is none."""
+        return np.where(rate < 0, -1.0, 1.0) * pushes
 
     def rates(t: float, flat: np.ndarray) -> np.ndarray:
-        now = np.float64(began + t)
-        return np.concatenate([velocity(flat[number:], now), -slope(flat[:number], now)])
+        now, x, p = np.float64(began + t), flat[:number], flat[number:]
+        dx, dp = rules.velocity(p, now), -rules.slope(x, now)
+        # Up the potential, and along the motion: both raise the energy.
+        uphill, forward = (-dp if dp.any() else x), p
+        if push_x:
+            dx = dx + push_x * along(uphill)
+        if push_p:
+            dp = dp + push_p * along(forward)
+        return np.concatenate([dx - a * x if a else dx, dp - b * p if b else dp])
 
     atol = 1e-6 * np.repeat(scale, number)
+    now, began, steps = start, rules.began, 0
     with np.errstate(all="ignore"):
-        solver = RK45(rates, 0.0, start.ravel(), duration, max_step=abs(duration) / 32, rtol=1e-6, atol=atol)
-        for _ in range(MOST_STEPS):
-            message = solver.step()
-            now = solver.y.reshape(2, number)
-            if message or not np.isfinite(now).all() or (np.abs(now).max(axis=1) > far).any():
-                break
-            yield now
-            if solver.status == "finished":
-                return
-    raise InputError(
-        f"Classical points of the state escape to infinity, or move too fast to follow, at t = {solver.t:.3g} after "
-        "the start: no grid holds the state for that long. Shorten the times, or give grid=(x, p)."
-    )
-
+        for span, kicked in rules.stretches():
+            if kicked:
+                now = rules.kicked(now)
+                yield now
+            most = abs(rules.duration) / 32
+            solver = RK45(rates, 0.0, now.ravel(), span, max_step=most, rtol=1e-6, atol=atol)
+            while solver.status == "running":
+                message, steps = solver.step(), steps + 1
+                now = solver.y.reshape(2, number)
+                lost = message or not np.isfinite(now).all() or (np.abs(now).max(axis=1) > far).any()
+                if lost or steps > MOST_STEPS:
+                    raise InputError(
+                        "Classical points of the state escape to infinity, or move too fast to follow, at t = "
+                        f"{began - rules.began + solver.t:.3g} after the start: no grid holds the state for that long. "
+                        "Shorten the times, or give grid=(x, p)."
+                    )
+                yield now
+            began += span

@@ -70,6 +70,18 @@ def evolve_joint(
         InputError: for whatever of this cannot be used.
     """
     times, space = as_times(times), problem.space
+    beside = [
+        name
+        for name, given in (
+            ("dissipation", problem.dissipation), ("kick", problem.kicks), ("periodic", problem.periodic)
+        )
+        if given
+    ]  # fmt: skip
+    if beside:
+        raise InputError(
+            f"{', '.join(beside)} beside H is solved for H = T(p) + U(x) with one degree of freedom, by compositions; "
+            "leave it out, or give such an H and one of these methods."
+        )
     if not (isinstance(tolerance, (int, float)) and 0 < tolerance < 1):
         raise InputError(f"The tolerance is {tolerance!r}; give a number between 0 and 1.")
     table = bool(fields.rows) or method in TABLE_METHODS

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,36 +12,41 @@ import sympy as sp
 from qnnsym.codegen.emit import numpy_function
 from qnnsym.codegen.lower import lower
 from qnnsym.errors import InputError
-from qnnsym.phase_space.equation import MoyalEquation
 from qnnsym.phase_space.fields import field_equations, field_name
 from qnnsym.phase_space.problem import Problem
-from qnnsym.solvers.split_flows import Driven, Field
+from qnnsym.solvers.split_flows import Driven, Field, Kick
 
 FlatField = Callable[[np.ndarray, np.ndarray, float], np.ndarray]
 # Entries of the work array per grid point of both axes: more than any pointwise kernel stores.
 WORK = 64
 
 
-def text_fields(
-    equation: MoyalEquation, order: int | None, parameters: Mapping[sp.Symbol, float], hbar: float
-) -> tuple[Field | Driven, Field | Driven]:
-    """K(p, k) and V(x, theta) in NumPy text."""
-    sets = field_equations(equation, (order,))
+@dataclass(frozen=True)
+class Fields:
+    """What is exponentiated: K(p, k), V(x, theta), and the field of a kick or None."""
+
+    kinetic: Field | Driven
+    potential: Field | Driven
+    kick: Kick | None = None
+
+
+def text_fields(problem: Problem, order: int | None) -> Fields:
+    """The fields of a problem in NumPy text."""
+    sets = field_equations(problem.equation, (order,), problem.kicks)
     functions = {name: numpy_function(lower(equations)) for name, equations in sets.items()}
-    par = np.array([hbar, *parameters.values()])
+    par = np.array([problem.hbar, *problem.parameters.values()])
 
     def field(factor: str) -> FlatField:
         function = functions[field_name(factor, order)]
         return lambda first, second, t: function(t, np.concatenate([first, second]), [], par, (first.size, second.size))
 
-    return _fields(field, equation)
+    return _fields(field, problem)
 
 
-def kernel_fields(
-    name: str, kernels: Any, order: int | None, problem: Problem
-) -> tuple[Field | Driven, Field | Driven]:
-    """K(p, k) and V(x, theta) by compiled kernels."""
-    missing = [n for n in (field_name(factor, order) for factor in ("kinetic", "potential")) if n not in kernels]
+def kernel_fields(name: str, kernels: Any, order: int | None, problem: Problem) -> Fields:
+    """The fields of a problem by compiled kernels."""
+    factors = ("kinetic", "potential", *(["kick"] if problem.kicks else []))
+    missing = [n for n in (field_name(factor, order) for factor in factors) if n not in kernels]
     if missing:
         raise InputError(
             f"The kernels of {name} lack {', '.join(missing)}; generated are {', '.join(sorted(kernels))}. Use one of "
@@ -60,7 +66,7 @@ def kernel_fields(
 
         return run
 
-    return _fields(field, problem.equation)
+    return _fields(field, problem)
 
 
 def kernel_parameters(name: str, kernels: Any, problem: Problem) -> np.ndarray:
@@ -81,19 +87,29 @@ def kernel_parameters(name: str, kernels: Any, problem: Problem) -> np.ndarray:
     return np.array([problem.hbar, *ordered])
 
 
-def _fields(field: Callable[[str], FlatField], equation: MoyalEquation) -> tuple[Field | Driven, Field | Driven]:
-    """Fields on flat axes as functions of broadcast arrays; the kinetic one is stored (k, p)."""
-    on_kp, on_xtheta = field("kinetic"), field("potential")
+def _fields(field: Callable[[str], FlatField], problem: Problem) -> Fields:
+    """Fields on flat axes as functions of broadcast arrays; the kinetic ones are stored (k, p)."""
+    equation, t = problem.equation, problem.space.t
 
-    def kinetic(p: np.ndarray, k: np.ndarray, t: float = 0.0) -> np.ndarray:
-        return on_kp(k.ravel(), p.ravel(), t).reshape(k.size, p.size)
+    def on_kp(factor: str, symbol: sp.Expr) -> Field | Driven:
+        flat = field(factor)
 
-    def potential(x: np.ndarray, theta: np.ndarray, t: float = 0.0) -> np.ndarray:
-        return on_xtheta(x.ravel(), theta.ravel(), t).reshape(x.size, theta.size)
+        def kinetic(p: np.ndarray, k: np.ndarray, t: float = 0.0) -> np.ndarray:
+            return flat(k.ravel(), p.ravel(), t).reshape(k.size, p.size)
+
+        return Driven(kinetic) if symbol.has(t) else kinetic
+
+    def on_xtheta(factor: str, symbol: sp.Expr) -> Field | Driven:
+        flat = field(factor)
+
+        def potential(x: np.ndarray, theta: np.ndarray, t: float = 0.0) -> np.ndarray:
+            return flat(x.ravel(), theta.ravel(), t).reshape(x.size, theta.size)
+
+        return Driven(potential) if symbol.has(t) else potential
 
     assert equation.kinetic is not None and equation.potential is not None
-    t = equation.space.t
-    return (
-        Driven(kinetic) if equation.kinetic.has(t) else kinetic,
-        Driven(potential) if equation.potential.has(t) else potential,
-    )
+    kick, kicks = None, problem.kicks
+    if kicks is not None:
+        at = (on_kp if kicks.kinetic else on_xtheta)("kick", kicks.symbol)
+        kick = Kick(at, problem.period, kicks.kinetic)
+    return Fields(on_kp("kinetic", equation.kinetic), on_xtheta("potential", equation.potential), kick)

@@ -14,21 +14,24 @@ import sympy as sp
 
 from qnnsym.errors import InputError
 from qnnsym.phase_space import observables
-from qnnsym.phase_space.grids import check_grid, enlarged, propose_grid
+from qnnsym.phase_space.circle import check_circle, grown
+from qnnsym.phase_space.grids import LARGEST, check_grid, enlarged, propose_grid
 from qnnsym.phase_space.joint import evolve_joint, is_joint, joint_fields, model_fields
-from qnnsym.phase_space.numeric_fields import kernel_fields, text_fields
+from qnnsym.phase_space.numeric_fields import Fields, kernel_fields, text_fields
 from qnnsym.phase_space.observables import Observable
 from qnnsym.phase_space.problem import Problem, highest_power, with_values
 from qnnsym.phase_space.sampling import extent, gaussian_pieces, observed, on_grid, weyl_values
 from qnnsym.phase_space.space import PhaseSpace
 from qnnsym.phase_space.states import State
+from qnnsym.solvers.relaxation import Relaxation
 from qnnsym.solvers.solution import Solution, Status, as_times
-from qnnsym.solvers.split_flows import Driven, Field
 from qnnsym.solvers.split_operator import propagate_split
 from qnnsym.solvers.split_record import EDGES
 
 # Options of the grid solver that a model may carry.
 OPTIONS = ("grid", "order", "method", "step", "tolerance", "workers", "store_states", "progress", "e_ops")
+# What a model may say about its evolution beside H.
+BESIDE = ("dissipation", "kick", "period", "periodic")
 # How often a proposed grid that W turns out to leave (tunnelling, filaments) is replaced by a larger one.
 ATTEMPTS = 4
 # What may be at its edges, in tolerances: what is there goes wrong at every step.
@@ -52,8 +55,14 @@ def evolve_wigner(
     workers: int = 1,
     store_states: bool = True,
     progress: bool | None = None,
+    dissipation: Mapping[str, Any] | None = None,
+    kick: Any = None,
+    period: Any = None,
+    periodic: bool = False,
 ) -> Solution:
     """Evolve a Wigner function under H = T(p) + U(x), with all orders of hbar or up to one of them.
+
+    Open terms, kicks and a circle in place of the line come beside H.
 
     Arguments:
         H: Weyl symbol of the Hamiltonian, one degree of freedom; it may depend on space.t.
@@ -71,11 +80,18 @@ def evolve_wigner(
         workers: threads of the transforms.
         store_states: keep the states at the output times; False keeps expectation values only.
         progress: show a bar; None: on a terminal, after a second.
+        dissipation: some of "damping" g and "occupation" n (Lindblad sqrt(g (n+1)) a, sqrt(g n) a^dag), "diffusion" D
+            (adds D W_pp), "friction" f (adds 2 f d_p(p W)) and "length", the oscillator length of a: by default that of
+            the quadratic part of H at the origin, with m = omega = 1 where it has none. They are kept whole at every
+            order in hbar. Times ascend.
+        kick: Weyl symbol of x alone or of p alone: exp(-i kick/hbar) at all multiples of the period.
+        period: of the kicks; output times that are multiples of it are just before the next kick.
+        periodic: x is an angle of period 2 pi; p then takes multiples of hbar/2, states are wound up (see `circle`).
 
     Returns:
         Solution: states (times, nx, np) with iint W dx dp = 1, grid (x, p), expect["norm"], ["purity"], ["energy"],
         ["negativity"] and those of e_ops, each (times,); diagnostics as `propagate_split` lists them, and
-        energy_drift, the largest |E(t) - E(0)| where H does not depend on time.
+        energy_drift, the largest |E(t) - E(0)| where it is conserved.
 
     Raises:
         InputError: for whatever of this cannot be used, saying what to give instead.
@@ -83,8 +99,10 @@ def evolve_wigner(
     Source: dW/dt = {{H, W}}, J. E. Moyal, Proc. Camb. Phil. Soc. 45, 99 (1949); W. B. Case, Am. J. Phys. 76, 937
         (2008).
     """
-    H, values = with_values(H, space, values)
-    problem = Problem.of(H, space, hbar, values)
+    H, kick, values = with_values(H, space, values, kick)
+    problem = Problem.of(
+        H, space, hbar, values, dissipation=dissipation, kick=kick, period=period, periodic=periodic
+    )  # fmt: skip
     highest = highest_power(order)
     if is_joint(problem, method):
         return evolve_joint(
@@ -92,9 +110,8 @@ def evolve_wigner(
             grid=grid, method=method, step=step, tolerance=tolerance, e_ops=e_ops,
             workers=workers, store_states=store_states, progress=progress,
         )  # fmt: skip
-    kinetic, potential = text_fields(problem.equation, highest, problem.parameters, problem.hbar)
     return _evolve(
-        problem, W0, times, kinetic, potential,
+        problem, W0, times, text_fields(problem, highest),
         grid=grid, order=highest, method=method, step=step, tolerance=tolerance, e_ops=e_ops,
         workers=workers, store_states=store_states, progress=progress,
     )  # fmt: skip
@@ -118,15 +135,17 @@ def solve_model(model: Any, kernels: Any, derivation: Any = None, *, order: Any 
         InputError: as `evolve_wigner`; for an unknown option, or an order without a kernel.
     """
     settings = {"order": order, **model.options, **options}
-    unknown = sorted(set(settings) - set(OPTIONS))
+    known = (*OPTIONS, *BESIDE)
+    unknown = sorted(set(settings) - set(known))
     if unknown:
         raise InputError(
-            f"The option(s) {', '.join(unknown)} of the model {model.name} are not known; use {', '.join(OPTIONS)}."
+            f"The option(s) {', '.join(unknown)} of the model {model.name} are not known; use {', '.join(known)}."
         )
     if model.state is None or model.times is None:
         raise InputError(f"The model {model.name} has no state or no times to run from; give state=... and times=... .")
-    H, values = with_values(model.hamiltonian, model.space, model.values)
-    problem = Problem.of(H, model.space, model.hbar, values)
+    beside = {name: settings.pop(name) for name in BESIDE if name in settings}
+    H, beside["kick"], values = with_values(model.hamiltonian, model.space, model.values, beside.get("kick"))
+    problem = Problem.of(H, model.space, model.hbar, values, **beside)
     highest = highest_power(settings.pop("order"))
     settings["e_ops"] = {**observed(model.observe), **observed(settings.get("e_ops"))}
     if is_joint(problem, settings.get("method")):
@@ -135,8 +154,8 @@ def solve_model(model: Any, kernels: Any, derivation: Any = None, *, order: Any 
         )
         solution.provenance = {"model": model.name, "signature": kernels.signature, **solution.provenance}
         return solution
-    kinetic, potential = kernel_fields(model.name, kernels, highest, problem)
-    solution = _evolve(problem, model.state, model.times, kinetic, potential, order=highest, **settings)
+    fields = kernel_fields(model.name, kernels, highest, problem)
+    solution = _evolve(problem, model.state, model.times, fields, order=highest, **settings)
     solution.provenance = {"model": model.name, "signature": kernels.signature, **solution.provenance}
     return solution
 
@@ -145,8 +164,7 @@ def _evolve(
     problem: Problem,
     W0: Any,
     times: Any,
-    kinetic: Field | Driven,
-    potential: Field | Driven,
+    fields: Fields,
     *,
     order: int | None,
     grid: tuple[Any, Any] | None = None,
@@ -157,7 +175,7 @@ def _evolve(
     times = as_times(times)
     if not (isinstance(tolerance, (int, float)) and 0 < tolerance < 1):
         raise InputError(f"The tolerance is {tolerance!r}; give a number between 0 and 1.")
-    axes = _proposed(problem, W0, times, order, tolerance) if grid is None else _checked(grid)
+    axes = _proposed(problem, W0, times, order, tolerance) if grid is None else _checked(grid, problem)
     wanted = observed(e_ops)
     for name, op in wanted.items():
         if name in observables.ALL and op != observables.ALL[name]:
@@ -167,8 +185,11 @@ def _evolve(
     for attempts_left in range(ATTEMPTS, -1, -1):
         may_enlarge = grid is None and attempts_left > 0
         solution = propagate_split(
-            on_grid(W0, problem, axes), axes, times, kinetic, potential,
+            on_grid(W0, problem, axes), axes, times, fields.kinetic, fields.potential,
             hbar=problem.hbar,
+            kick=fields.kick,
+            relaxation=Relaxation(*problem.rates),
+            circle=problem.periodic,
             tolerance=tolerance,
             e_ops={name: weyl_values(op, name, problem, axes, times[0]) for name, op in symbols.items()},
             label="evolving W",
@@ -178,18 +199,24 @@ def _evolve(
         reached = [solution.diagnostics[edge] > EDGE_SHARE * tolerance for edge in EDGES]
         if not may_enlarge or not any(reached) or solution.status is Status.INTERRUPTED:
             break
-        axes = enlarged(axes, reached)
+        axes = grown(axes, problem.hbar, LARGEST) if problem.periodic else enlarged(axes, reached)
     for name, op in wanted.items():
         if isinstance(op, Observable):
             solution.expect[name] = solution.expect[op.name]
     energy, norm = solution.expect["energy"], solution.expect["norm"]
     solution.statistics["grids"] = float(ATTEMPTS + 1 - attempts_left)
-    if not problem.equation.hamiltonian.has(problem.space.t):
+    if problem.autonomous:
         solution.diagnostics["energy_drift"] = float(np.abs(energy - energy[0]).max())
     if not abs(norm[0] - 1) <= max(tolerance, 1e-12):
         solution.warnings.append(
             f"The initial Wigner function has iint W dx dp = {norm[0]:.10g} on this grid, not 1: the state is not "
             "normalised, or the grid does not hold it."
+        )
+    highest_purity = float(np.max(solution.expect["purity"]))
+    if problem.dissipation is not None and highest_purity > 1 + 1e-6:
+        solution.warnings.append(
+            f"The purity reached {highest_purity:.6g}, so that W is no state any more: friction with so little "
+            "diffusion is not of Lindblad form. Give more diffusion, or damping in place of friction."
         )
     solution.provenance.update(
         hamiltonian=str(problem.equation.hamiltonian),
@@ -197,14 +224,28 @@ def _evolve(
         parameters={s.name: value for s, value in problem.parameters.items()},
         state=repr(W0) if isinstance(W0, (State, sp.Basic)) else "array",
         grid="proposed" if grid is None else "given",
+        **_beside(problem),
     )
     return solution
 
 
-def _checked(grid: Any) -> tuple[np.ndarray, np.ndarray]:
+def _beside(problem: Problem) -> dict[str, Any]:
+    """What acts beside H, for the record."""
+    found: dict[str, Any] = {}
+    if problem.dissipation is not None:
+        found["open_terms"] = dict(zip(("a", "b", "D_x", "D_p"), problem.rates, strict=True))
+    if problem.kicks is not None:
+        found.update(kick=str(problem.kicks.symbol), period=problem.period)
+    return {**found, "periodic": True} if problem.periodic else found
+
+
+def _checked(grid: Any, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     if not (isinstance(grid, (tuple, list)) and len(grid) == 2):
         raise InputError("grid is not a pair; give grid=(x, p) with two uniform arrays.")
-    return check_grid(*grid)
+    axes = check_grid(*grid)
+    if problem.periodic:
+        check_circle(axes, problem.hbar)
+    return axes
 
 
 def _proposed(
@@ -225,4 +266,7 @@ def _proposed(
         tolerance=tolerance,
         order=order,
         coherent=not gaussian_pieces(W0),
+        kicks=problem.kicks,
+        rates=problem.rates,
+        circle=problem.periodic,
     )

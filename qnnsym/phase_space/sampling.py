@@ -11,6 +11,7 @@ import sympy as sp
 from qnnsym.equations.numbers import exact_decimals
 from qnnsym.errors import InputError
 from qnnsym.phase_space import observables
+from qnnsym.phase_space.circle import check_wound, wound
 from qnnsym.phase_space.grids import numeric
 from qnnsym.phase_space.problem import Problem
 from qnnsym.phase_space.space import PhaseSpace
@@ -44,14 +45,25 @@ def extent(state: State, space: PhaseSpace, tolerance: float) -> list[tuple[Any,
 
 
 def on_grid(W0: Any, problem: Problem, grid: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """The initial Wigner function on the grid; on a circle it is wound up, or an array looked at."""
     x, p = grid
     if isinstance(W0, State):
-        W = _state_values(W0, problem, x[:, None], p[None, :])
+        W = _wound_state(W0, problem, grid) if problem.periodic else _state_values(W0, problem, x[:, None], p[None, :])
     elif isinstance(W0, sp.Basic):
-        W = numeric(exact_decimals(W0), problem.space.variables, problem.numbers)(x[:, None], p[None, :])
+        function = numeric(exact_decimals(W0), problem.space.variables, problem.numbers)
+        W = wound(function, grid, problem.hbar) if problem.periodic else function(x[:, None], p[None, :])
     else:
-        W = W0
+        W = finite_array(W0, (x.size, p.size), "The initial Wigner function W0")
+        if problem.periodic:
+            check_wound(W, grid, problem.hbar)
     return finite_array(W, (x.size, p.size), "The initial Wigner function W0")
+
+
+def _wound_state(state: State, problem: Problem, grid: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    if isinstance(state, Mixture):
+        weights = [float(numeric(w, (), problem.numbers)()) for w in state.weights]
+        return sum(w * _wound_state(s, problem, grid) for w, s in zip(weights, state.states, strict=True))
+    return wound(lambda x, p: _state_values(state, problem, x, p), grid, problem.hbar)
 
 
 def _state_values(state: State, problem: Problem, x: np.ndarray, p: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from qnnsym.equations.functions import relu, step
 from qnnsym.errors import InputError
 from qnnsym.phase_space.equation import MoyalEquation, check_hamiltonian, moyal_equation
 from qnnsym.phase_space.fields import ORDERS, field_equations
+from qnnsym.phase_space.open_steps import beside, kick_steps, open_steps
 from qnnsym.phase_space.parts import Parts
 from qnnsym.phase_space.space import PhaseSpace
 
@@ -60,17 +61,37 @@ def derive(model: Model, order: int | None = None) -> Derivation:
     rest = "" if table.exact else " + higher powers of hbar"
     derivation.line = f"dW/dt = {sp.sstr(table.rhs(w))}{rest}"
     derivation.results = {"moyal": exact, "table": table, "terms": table.terms}
+    open_terms, kicks = beside(model, hamiltonian)
+    if open_terms is not None:
+        derivation.prove(open_steps(open_terms))
+        derivation.line += f" + {sp.sstr(open_terms.apply(w))}"
+        derivation.results["open"] = open_terms.terms
+    if kicks is not None:
+        parameters = sorted(kicks.symbol.free_symbols - {*space.variables, space.t}, key=str)
+        at = {s: RANGES["parameter"] for s in (space.hbar, *parameters)}
+        derivation.prove(kick_steps(kicks, at if not kicks.symbol.has(space.t) else {**at, space.t: (0.4, 1.6)}))
+        derivation.line += f"; at multiples of {sp.sstr(kicks.period)} exp(-i/hbar*({sp.sstr(kicks.symbol)}))"
+        derivation.results["kick"] = kicks
     derivation.latex = {
         "Hamiltonian": f"H = {sp.latex(hamiltonian)}",
         "Moyal expansion": table.latex(),
         "All orders of hbar": exact.latex_exact(),
     }
+    if open_terms is not None:
+        for label in ("Moyal expansion", "All orders of hbar"):
+            derivation.latex[label] += f" {open_terms.latex()}"
+        derivation.latex["Open terms"] = rf"\left.\partial_t W\right|_{{open}} = {open_terms.latex()[2:]}"
     if exact.separable:
         kinetic, potential = exact.split()
         derivation.latex["Kinetic factor"] = rf"\partial_t \hat W = -i K \hat W, \quad K = {sp.latex(kinetic)}"
         derivation.latex["Potential factor"] = rf"\partial_t \hat W = i V \hat W, \quad V = {sp.latex(potential)}"
+        if kicks is not None:
+            letter, sign = ("K", "-") if kicks.kinetic else ("V", "")
+            derivation.latex["Kick"] = (
+                rf"\hat W \to e^{{{sign}i {letter}}} \hat W, \quad {letter} = {sp.latex(kicks.factor())}"
+            )
     if not hamiltonian.atoms(AppliedUndef):
-        derivation.equations = field_equations(exact)
+        derivation.equations = field_equations(exact, kicks=kicks)
     return derivation
 
 

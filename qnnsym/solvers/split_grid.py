@@ -163,6 +163,10 @@ class JointPropagator:
             found = np.maximum(found, one / half)
         return found
 
+    def longest(self, composition: Composition) -> float:
+        """The longest step that a composition may take: any."""
+        return float("inf")
+
     def advance(self, w: np.ndarray, composition: Composition, h: float, steps: int, t: float = 0.0) -> np.ndarray:
         """`steps` steps of length h from time t; the last flow of each step is merged with the first of the next."""
         a, b = composition.a, composition.b

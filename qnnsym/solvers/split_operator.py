@@ -9,7 +9,11 @@ The factors and the sense in which they are exact stand in `split_flows`.
 
 from __future__ import annotations
 
+import math
 import time
+from collections import deque
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,13 +21,15 @@ import numpy as np
 from qnnsym.errors import InputError
 from qnnsym.solvers.compositions import COMPOSITIONS
 from qnnsym.solvers.progress import Progress
+from qnnsym.solvers.relaxation import Relaxation
 from qnnsym.solvers.solution import Solution, Status, as_times, finite_array
-from qnnsym.solvers.split_flows import Driven, Field, SplitPropagator
+from qnnsym.solvers.split_flows import Driven, Field, Kick, SplitPropagator
 from qnnsym.solvers.split_record import Operators, Record, warnings
 from qnnsym.solvers.split_steps import MAX_STEPS, Steps
 
 # States above this size are refused before memory runs out half-way.
 LARGEST_RESULT = 8 * 2**30
+MOST_KICKS = 1_000_000
 
 
 def propagate_split(
@@ -43,6 +49,9 @@ def propagate_split(
     workers: int = 1,
     label: str = "propagating",
     give_up: float | None = None,
+    kick: Kick | None = None,
+    relaxation: Relaxation | None = None,
+    circle: bool = False,
 ) -> Solution:
     """Propagate a Wigner function by split operators.
 
@@ -63,16 +72,20 @@ def propagate_split(
         workers: threads of the transforms.
         label: what the bar calls the work.
         give_up: share; end at the first output time at which more than this is at an edge of the grid.
+        kick: a factor applied at once at all multiples of its period; outputs at these times are just before it.
+        relaxation: open terms; times have to ascend then.
+        circle: x is an angle, and the grid one turn of it with p in steps of hbar/2 (see `phase_space.circle`).
 
     Returns:
         Solution with states (times, nx, np); expect norm, purity, negativity and e_ops; statistics steps, transforms
         and seconds; diagnostics (largest values over the output times)
-            estimated_error  sum of the measured local errors in time, relative to the L2 norm of W,
+            estimated_error  sum of the measured local errors in time, each relative to the L2 norm of W at its time (a
+                             bound where nothing is open),
             boundary_mass    share of iint |W| in the outermost 1/32 of the grid on each side, in x or p (the larger of
                              edge_x and edge_p),
             aliasing         share, in the L2 norm, of the upper third of the wave numbers k or theta,
             edge_k, edge_theta  the same of the highest 1/16 of them,
-            norm_drift, purity_drift  relative to the first value,
+            norm_drift, purity_drift  relative to the first value (open terms change the purity),
             limited          share, in the L2 norm, of W where V overflows (present only if it does).
 
     Raises:
@@ -103,8 +116,12 @@ def propagate_split(
             f"A step of {step:g} over t = {abs(times[-1] - times[0]):g} makes more than {MAX_STEPS} steps; give a "
             "longer step, or none to have it chosen."
         )
-    propagator = SplitPropagator((x, p), kinetic, potential, workers, float(times[0]))
-    record = Record((x, p), propagator, hbar, e_ops or {}, times.size)
+    if times[-1] < times[0] and (relaxation or kick):
+        what = "Open terms cannot be undone" if relaxation else "Kicks are not taken back"
+        raise InputError(f"{what}, and the times descend from {times[0]:g} to {times[-1]:g}; give ascending times.")
+    stretches = _stretches(times, kick.period if kick else None)
+    propagator = SplitPropagator((x, p), kinetic, potential, workers, float(times[0]), kick, relaxation)
+    record = Record((x, p), propagator, hbar, e_ops or {}, times.size, circle)
     kept = np.empty((times.size, *w.shape)) if store_states else None
     began, status, done = time.perf_counter(), Status.SUCCESS, 1
     record.measure(0, w, times[0])
@@ -116,22 +133,37 @@ def propagate_split(
         )
     if kept is not None:
         kept[0] = w
-    run = Steps(propagator, COMPOSITIONS[method] if method else None, step, tolerance, times)
+    edges = np.array([times[0], *(stretch.stop for stretch in stretches)])
+    run = Steps(propagator, COMPOSITIONS[method] if method else None, step, tolerance, edges)
+    at, share, lost = 0, 0.0, False
     with Progress(label, progress) as bar:
         try:
-            n, share = 1, 0.0
-            while n < times.size:
-                for fraction, part in run.interval(w, n, times[n - 1], times[n] - times[n - 1], share):
+            while at < len(stretches):
+                stretch = stretches[at]
+                if stretch.kicked and not share:
+                    w = propagator.kicked(w, stretch.start)
+                for fraction, part in run.interval(w, at, stretch.start, stretch.stop - stretch.start, share):
                     w = part
-                    bar.update((n - 1 + fraction) / (times.size - 1))
+                    bar.update((at + fraction) / len(stretches))
+                    lost = give_up is not None and fraction < 1 and record.outside(w) > give_up
+                    if lost:
+                        break
+                if lost:
+                    # Where W has reached the edge no step is short enough.
+                    break
                 if run.exhausted:
                     status = Status.STEP_TOO_SMALL
                     break
                 if run.back is not None:
                     # What was recorded since is not good enough, and is recorded anew.
-                    (w, n, share), done, run.back = run.back, run.back[1], None
+                    (w, at, share), run.back = run.back, None
+                    done = sum(s.last for s in stretches[:at]) + 1
                     continue
                 share = 0.0
+                at += 1
+                if not stretch.last:
+                    continue
+                n = done
                 record.measure(n, w, times[n])
                 if kept is not None:
                     kept[n] = w
@@ -141,7 +173,6 @@ def propagate_split(
                 lost = give_up is not None and max(record.edges.values()) > give_up
                 if lost or status is Status.NON_FINITE:
                     break
-                n += 1
         except KeyboardInterrupt:
             status = Status.INTERRUPTED
     statistics = {
@@ -149,6 +180,8 @@ def propagate_split(
         "transforms": float(propagator.transforms),
         "seconds": time.perf_counter() - began,
     }
+    if kick:
+        statistics["kicks"] = float(sum(stretch.kicked for stretch in stretches[:at]))
     solution = Solution(times[:done], None if kept is None else kept[:done], status, statistics, grid=(x, p))
     solution.expect = {name: values[:done] for name, values in record.values.items()}
     solution.diagnostics = {"estimated_error": run.total_error(), **record.diagnostics(done)}
@@ -170,3 +203,43 @@ def _check_uniform(grid: tuple[np.ndarray, np.ndarray]) -> None:
         steps = np.diff(np.asarray(axis, dtype=float))
         if np.ndim(axis) != 1 or steps.size < 3 or not (steps > 0).all() or np.ptp(steps) > 1e-8 * steps.mean():
             raise InputError("The grid is not a pair of uniform, ascending arrays (x, p) of at least four points each.")
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """What is evolved without interruption: from an output or a kick to the next of either."""
+
+    start: float
+    stop: float
+    kicked: bool  # at its start
+    last: bool  # an output stands at its end
+
+
+def _stretches(times: np.ndarray, period: float | None) -> list[_Stretch]:
+    """The stretches between outputs and kicks; kicks closer to an output than rounding are at it."""
+    outputs = [float(t) for t in times]
+    if period is None:
+        return [_Stretch(a, b, False, True) for a, b in pairwise(outputs)]
+    if not (math.isfinite(period) and period > 0):
+        raise InputError(f"The period of the kicks is {period!r}; give a positive number.")
+    number = (outputs[-1] - outputs[0]) / period
+    if number > MOST_KICKS:
+        raise InputError(
+            f"Kicks every {period:g} up to t = {outputs[-1]:g} are more than {MOST_KICKS}; give a longer period or "
+            "shorter times."
+        )
+    near = 1e-9 * period
+    first = math.ceil((outputs[0] - near) / period)
+    kicks = deque(n * period for n in range(first, first + int(number) + 2) if n * period < outputs[-1] - near)
+
+    def kicked_at(t: float) -> bool:
+        return bool(kicks and abs(kicks[0] - t) <= near and (kicks.popleft() or True))
+
+    found, here, kicked = [], outputs[0], kicked_at(outputs[0])
+    for output in outputs[1:]:
+        while kicks and kicks[0] < output - near:
+            found.append(_Stretch(here, kicks[0], kicked, False))
+            here, kicked = kicks.popleft(), True
+        found.append(_Stretch(here, output, kicked, True))
+        here, kicked = output, kicked_at(output)
+    return found

@@ -46,9 +46,11 @@ class Record:
         hbar: float,
         e_ops: Operators,
         count: int,
+        circle: bool = False,
     ) -> None:
         x, p = grid
         self.cell = (x[1] - x[0]) * (p[1] - p[0])
+        self.circle, self.p = circle, p
         self.propagator, self.hbar = propagator, hbar
         self.e_ops = {
             name: op
@@ -65,17 +67,19 @@ class Record:
         total = size.sum()
         square = float(np.vdot(w, w))
         self.values["norm"][n] = w.sum() * self.cell
-        self.values["purity"][n] = 2 * np.pi * self.hbar * square * self.cell
-        self.values["negativity"][n] = (total * self.cell - 1) / 2
+        # On a circle W holds everything twice, at x and at x + pi.
+        self.values["purity"][n] = (1 if self.circle else 2) * np.pi * self.hbar * square * self.cell
+        size_of = self._without_image(w) if self.circle else total
+        self.values["negativity"][n] = (size_of * self.cell - 1) / 2
         for name, operator in self.e_ops.items():
             if isinstance(operator, DrivenOperator):
                 self.values[name][n] = np.vdot(operator.values(t), w) * self.cell
             else:
                 self.values[name][n] = operator(w) if callable(operator) else np.vdot(operator, w) * self.cell
-        for axis, (plain, spectral) in enumerate((EDGES[:2], EDGES[2:])):
-            across = np.moveaxis(size, axis, 0)
-            width = _edge(len(across))
-            self._raise(plain, (across[:width].sum() + across[-width:].sum()) / total)
+        self.outside(w)
+        for axis, spectral in enumerate(("edge_k", "edge_theta")):
+            if self.circle and axis == 1:
+                continue  # the ladder of momenta is exact, and the longest chords are the image's short ones
             hat = fft.rfft(w, axis=axis, workers=self.propagator.workers)
             power = hat.real**2 + hat.imag**2
             if axis == 1 and self.propagator.limited is not None:
@@ -85,6 +89,30 @@ class Record:
             weight = power.sum(axis=1 - axis)
             self._raise(spectral, math.sqrt(weight[-_edge(self.propagator.shape[axis]) :].sum() / weight.sum()))
             self.aliasing = max(self.aliasing, math.sqrt(float(weight[-(len(weight) // 3) :].sum() / weight.sum())))
+
+    def outside(self, w: np.ndarray) -> float:
+        """The share of |W| at the edges in x and in p, the larger one; kept if it is the largest so far."""
+        size, found = np.abs(w), 0.0
+        for axis, name in enumerate(("edge_x", "edge_p")):
+            if self.circle and axis == 0:
+                continue
+            across = size.sum(axis=1 - axis)
+            width = _edge(len(across))
+            share = float((across[:width].sum() + across[-width:].sum()) / across.sum())
+            self._raise(name, share)
+            found = max(found, share)
+        return found
+
+    def _without_image(self, w: np.ndarray) -> float:
+        """sum |W| of the Wigner function over whole momenta, made of the chords |hbar theta| < pi alone.
+
+        Source: A. Rigas, L. L. Sanchez-Soto, A. B. Klimov, J. Rehacek, Z. Hradil, Ann. Phys. 326, 426 (2011).
+        """
+        hat = fft.rfft(w, axis=1)
+        chords = np.abs(self.hbar * self.propagator.theta)
+        hat *= np.where(np.isclose(chords, np.pi), 0.5, chords < np.pi)
+        whole = round(float(self.p[0] / (self.p[1] - self.p[0]))) % 2
+        return 2 * float(np.abs(fft.irfft(hat, w.shape[1], axis=1)[:, whole::2]).sum())
 
     def _raise(self, name: str, value: float) -> None:
         self.edges[name] = max(self.edges[name], float(value))
@@ -100,7 +128,9 @@ class Record:
 
 
 def warnings(diagnostics: Mapping[str, float], tolerance: float, run: Steps) -> list[str]:
+    """Sentences about what should not be overlooked."""
     found = []
+    is_open = bool(getattr(getattr(run, "propagator", None), "relaxation", None))
     error = diagnostics["estimated_error"]
     if not error <= tolerance:
         remedy = (
@@ -120,7 +150,7 @@ def warnings(diagnostics: Mapping[str, float], tolerance: float, run: Steps) -> 
             f"The grid's highest wave numbers hold the share {sharp:.1e} of W, so that it has finer structure than the "
             "grid; give a finer grid."
         )
-    for name in ("norm", "purity"):
+    for name in ("norm",) if is_open else ("norm", "purity"):
         if not diagnostics[f"{name}_drift"] <= max(tolerance, 1e-12):
             found.append(
                 f"The {name} drifted by {diagnostics[f'{name}_drift']:.1e}, although every step keeps it; the grid "

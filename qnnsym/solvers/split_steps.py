@@ -130,7 +130,10 @@ class Steps:
         coarse = self.propagator.advance(w.copy(), composition, 2 * h, 1, t)
         fine = self.propagator.advance(w.copy(), composition, h, 2, t)
         coarse -= fine
-        gap = float(np.linalg.norm(coarse) / np.linalg.norm(fine))
+        with np.errstate(all="ignore"):
+            gap = float(np.linalg.norm(coarse) / np.linalg.norm(fine))
+        # Diffusion run backwards by too long a step overflows: an error without bound.
+        gap = gap if math.isfinite(gap) else math.inf
         return fine, gap / (2.0 ** (composition.order + 1) - 2)
 
     def _too_large(self, error: float, small: float, h: float) -> bool:
@@ -142,7 +145,7 @@ class Steps:
             self.refused.clear()
             if found < 0.01 * self.rate:
                 # Far too good. Anything less keeps its step, and with it the factors that belong to the step.
-                self.h = min(0.9 * wanted, 2 * h)
+                self.h = min(0.9 * wanted, 2 * h, self.propagator.longest(self.composition) / 2)
             elif small < h and not self.floor:
                 # Halves were measured in place of a lone step; the steps that nobody measures must be no worse.
                 self.h = min(self.h, max(small, 0.9 * wanted))
@@ -164,18 +167,26 @@ class Steps:
         """Take the composition that needs the least work per output interval, and its step."""
         self.sum, self.coefficient, self.weight = self.total_error(rounding=False), 0.0, 0.0
         before, least, h = self.composition, math.inf, min(self.typical / 2, 4 * self.h) if self.h else self.typical / 2
+        asked = self.h
         for composition in self.candidates:
+            # Steps are held against one of twice the length, which must not multiply rounding either.
+            longest = self.propagator.longest(composition) / 2
+            h = min(h, longest)
             q, wanted = composition.order, h
             for _ in range(12):
                 _, error = self._pair(w, composition, sign * h, t)
-                wanted = 0.9 * h * (self.rate / max(error / h, 1e-6 * self.rate)) ** (1 / q)
+                wanted = 0.9 * h * max((self.rate / max(error / h, 1e-6 * self.rate)) ** (1 / q), 1e-3)
                 # Where the leading power of h rules, one measurement tells the step well enough to compare the work.
                 if error * 2.0 ** (q + 1) < SATURATED and (wanted > h / 10 or composition is not self.candidates[0]):
                     break
                 h = min(self.typical / 2, max(wanted, h / 8))
+            wanted = min(wanted, longest)
             work = composition.stages * math.ceil(self.typical / wanted)
             if work < least:
                 least, self.composition, self.h = work, composition, min(wanted, self.typical)
+        if asked and self.composition is before:
+            # The measurement just made does not undo the refusal that asked for a shorter step.
+            self.h = min(self.h, asked)
         self.chosen_h = self.h
         if self.composition is not before:
             self.refused.clear()

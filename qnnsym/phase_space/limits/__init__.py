@@ -10,12 +10,16 @@
     oscillator_basis     Schrodinger's equation in an oscillator basis, any polynomial H
     correction_order     W0 fixed: the exact evolution leaves the classical one as hbar^2, any polynomial H
     splitting_orders     every composition converges with its order in the time step
+    damped_moments       open oscillators: decay of the moments, steady state
+    floquet, localisation  kicked rotors: the Floquet matrix, the standard map
 """
 
 from qnnsym.phase_space.limits.basis import schroedinger
 from qnnsym.phase_space.limits.conservation import conserved
 from qnnsym.phase_space.limits.correction import correction_order
+from qnnsym.phase_space.limits.damped import damped_moments
 from qnnsym.phase_space.limits.exact import free, harmonic
+from qnnsym.phase_space.limits.kicked import floquet, localisation
 from qnnsym.phase_space.limits.linear import linear_flow
 from qnnsym.phase_space.limits.liouville import classical
 from qnnsym.phase_space.limits.oscillator import oscillator_basis
@@ -27,9 +31,12 @@ __all__ = [
     "classical",
     "conserved",
     "correction_order",
+    "damped_moments",
+    "floquet",
     "free",
     "harmonic",
     "linear_flow",
+    "localisation",
     "oscillator_basis",
     "revivals",
     "schroedinger",

@@ -10,7 +10,7 @@ import numpy as np
 from qnnsym.checks.check import Check, Context
 from qnnsym.checks.invariants import drift
 from qnnsym.errors import InputError
-from qnnsym.phase_space.limits.subject import array_function, hamiltonian, numbers_of
+from qnnsym.phase_space.limits.subject import array_function, beside, hamiltonian, numbers_of
 from qnnsym.solvers.solution import Solution
 
 INVARIANTS = ("norm", "purity", "energy")
@@ -41,7 +41,12 @@ class _Conserved:
                 f"conserved({', '.join(map(repr, unknown))}) names what was not recorded; use one of "
                 f"{', '.join(sorted(solution.expect))}, or add it to observe=[...]."
             )
-        driven = hamiltonian(context.model).has(context.model.space.t)
+        beyond, driven = beside(context.model), hamiltonian(context.model).has(context.model.space.t)
+        not_kept = {"energy": "H depends on time, so that the energy does too."} if driven else {}
+        if "kick" in beyond:
+            not_kept["energy"] = "Kicks change the energy."
+        if "dissipation" in beyond:
+            not_kept |= dict.fromkeys(("energy", "purity"), "The system is open.")
         tolerance = self.tolerance
         if tolerance is None:
             tolerance = float(solution.provenance.get("tolerance", DEFAULT))
@@ -52,11 +57,13 @@ class _Conserved:
                 SOURCES.get(quantity, "the model"), f"{len(solution.times)} times up to {solution.times[-1]:g}",
             )
             for quantity in self.quantities
-            if quantity != "energy" or not driven
+            if quantity not in not_kept
         ]  # fmt: skip
-        if driven and "energy" in self.quantities:
-            reason = "H depends on time, so that the energy does too."
-            rows.append(Check.not_applicable(self.name, "relative drift of energy", reason, SOURCES["energy"]))
+        rows += [
+            Check.not_applicable(self.name, f"relative drift of {q}", reason, SOURCES[q])
+            for q, reason in not_kept.items()
+            if q in self.quantities
+        ]
         context.figures += _figures(solution)
         return rows
 

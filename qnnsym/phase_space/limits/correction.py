@@ -18,6 +18,7 @@ from qnnsym.phase_space.limits.subject import (
     CASE,
     RESOLUTION,
     array_function,
+    beside,
     depends_on_hbar,
     distance,
     hamiltonian,
@@ -50,6 +51,8 @@ class correction_order:
     name: str = "classical limit"
 
     def applies(self, model: Any) -> str | None:
+        if beside(model):
+            return f"It is formulated for H alone, and the model has {', '.join(beside(model))} beside it."
         H = hamiltonian(model)
         if H.has(model.space.t):
             return "It is formulated for an autonomous H."

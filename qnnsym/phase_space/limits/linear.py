@@ -9,7 +9,7 @@ import numpy as np
 import sympy as sp
 
 from qnnsym.checks.check import FAIL, Check, Context
-from qnnsym.phase_space.limits.subject import CASE, array_function, hamiltonian, numbers_of, wigner_figure
+from qnnsym.phase_space.limits.subject import CASE, array_function, beside, hamiltonian, numbers_of, wigner_figure
 from qnnsym.phase_space.states import State
 
 # Panels of the figure.
@@ -28,6 +28,8 @@ class linear_flow:
     name: str = "linear flow"
 
     def applies(self, model: Any) -> str | None:
+        if beside(model):
+            return f"It is formulated for H alone, and the model has {', '.join(beside(model))} beside it."
         H = hamiltonian(model)
         if H.has(model.space.t):
             return "It is formulated for an autonomous H."

@@ -10,7 +10,7 @@ import numpy as np
 from qnnsym.checks.check import FAIL, Check, Context
 from qnnsym.phase_space.equation import moyal_equation
 from qnnsym.phase_space.fock import FockSolution, fock_evolution
-from qnnsym.phase_space.limits.subject import distance, hamiltonian, wigner_figure
+from qnnsym.phase_space.limits.subject import beside, distance, hamiltonian, wigner_figure
 from qnnsym.phase_space.observables import Observable
 from qnnsym.phase_space.sampling import observed
 from qnnsym.phase_space.states import State
@@ -36,6 +36,8 @@ class oscillator_basis:
     name: str = "oscillator basis"
 
     def applies(self, model: Any) -> str | None:
+        if beside(model):
+            return f"It is formulated for H alone, and the model has {', '.join(beside(model))} beside it."
         H = hamiltonian(model)
         if H.has(model.space.t):
             return "It is formulated for an autonomous H."

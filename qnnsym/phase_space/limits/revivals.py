@@ -18,7 +18,7 @@ import numpy as np
 
 from qnnsym.checks.check import Check, Context
 from qnnsym.phase_space.fock import levels_of
-from qnnsym.phase_space.limits.subject import hamiltonian, numbers_of, wigner_figure
+from qnnsym.phase_space.limits.subject import beside, hamiltonian, numbers_of, wigner_figure
 from qnnsym.phase_space.states import CoherentState, SqueezedState
 
 SOURCE = "B. Yurke, D. Stoler, Phys. Rev. Lett. 57, 13 (1986)"
@@ -38,6 +38,8 @@ class revivals:
     name: str = "revivals"
 
     def applies(self, model: Any) -> str | None:
+        if beside(model):
+            return f"It is formulated for H alone, and the model has {', '.join(beside(model))} beside it."
         if model.space.dimension != 1:
             return "It is formulated for one degree of freedom."
         if not isinstance(model.state, CoherentState) or isinstance(model.state, SqueezedState):

@@ -16,7 +16,7 @@ from qnnsym.checks.check import FAIL, Check, Context
 from qnnsym.checks.orders import LEAST, order_check
 from qnnsym.errors import InputError, SolverError
 from qnnsym.phase_space.limits.flow import Flow
-from qnnsym.phase_space.limits.subject import MARGIN, Subject, distance, not_separable, order_figure
+from qnnsym.phase_space.limits.subject import MARGIN, Subject, beside, distance, not_separable, order_figure
 from qnnsym.phase_space.numerics import evolve_wigner
 from qnnsym.phase_space.states import State
 from qnnsym.solvers.compositions import BLANES_MOAN_6, COMPOSITIONS, Composition
@@ -52,7 +52,8 @@ class splitting_orders:
     name: str = "order of the splitting"
 
     def applies(self, model: Any) -> str | None:
-        return not_separable(model, driven=True) or ("The model has no state." if model.state is None else None)
+        reason = not_separable(model, driven=True, accompanied=True)
+        return reason or ("The model has no state." if model.state is None else None)
 
     def run(self, context: Context) -> list[Check]:
         model = context.model
@@ -69,7 +70,7 @@ class splitting_orders:
         def evolve(time: float, **options: Any) -> Solution:
             return evolve_wigner(
                 model.hamiltonian, model.state, (0, time, 2), hbar=model.hbar, space=model.space, values=model.values,
-                **options,
+                **beside(model), **options,
             )  # fmt: skip
 
         @cache
@@ -88,7 +89,7 @@ class splitting_orders:
 
         subject = Subject.of(model)
         # Under a drive no two flows commute at all times.
-        due = inf if subject.driven else _leapfrog_error(subject, time, 2 * FEWEST)
+        due = inf if subject.driven or beside(model) else _leapfrog_error(subject, time, 2 * FEWEST)
         finest = _counts(BLANES_MOAN_6, final)
         reference = final(best, REFINED * finest[-1])
         edges = evolved(best, REFINED * finest[-1], time).diagnostics

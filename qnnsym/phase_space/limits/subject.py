@@ -14,7 +14,7 @@ from qnnsym.checks.check import FAIL, Check
 from qnnsym.checks.orders import LEAST, order_check
 from qnnsym.equations.numbers import exact_number
 from qnnsym.phase_space.equation import MoyalEquation, check_hamiltonian, moyal_equation
-from qnnsym.phase_space.numerics import evolve_wigner
+from qnnsym.phase_space.numerics import BESIDE, evolve_wigner
 from qnnsym.phase_space.space import PhaseSpace
 from qnnsym.phase_space.states import GaussianState
 from qnnsym.solvers.solution import Solution
@@ -29,11 +29,17 @@ HOPELESS = 1e-2
 MARGIN = 30
 
 
-def not_separable(model: Any, driven: bool = False) -> str | None:
+def beside(model: Any) -> dict[str, Any]:
+    """What stands beside H in a model's options: open terms, kicks, the circle."""
+    return {name: model.options[name] for name in BESIDE if model.options.get(name)}
+
+
+def not_separable(model: Any, driven: bool = False, accompanied: bool = False) -> str | None:
     """The sentence why grid evolution says nothing about a model, or None.
 
     Arguments:
         driven: whether H may depend on time.
+        accompanied: whether open terms, kicks or a circle may come beside it.
     """
     if model.space.dimension != 1:
         return "Grid evolution is for one degree of freedom."
@@ -42,6 +48,8 @@ def not_separable(model: Any, driven: bool = False) -> str | None:
         return "Grid evolution is for H = T(p) + U(x)."
     if equation.hamiltonian.has(model.space.t) and not driven:
         return "It is formulated for an autonomous H."
+    if beside(model) and not accompanied:
+        return f"It is formulated for H alone, and the model has {', '.join(beside(model))} beside it."
     return None
 
 
