@@ -222,6 +222,7 @@ FLAT = {"H": px**2 + qx**2 + py**2, "W0": CoherentState(), "times": (0, 1, 2), "
         ({"H": x * p, "space": space, "grid": None, "method": "strang"}, "composition strang of exact flows does not"),
         ({"H": x * p, "space": space, "grid": None, "method": "euler"}, "'euler' does not solve"),
         ({"method": "euler"}, "method 'euler' is not known"),
+        ({"dissipation": {"diffusion": 1}, "H": x * p, "space": space, "grid": None}, "dissipation beside H is solved"),
         ({"grid": FOUR[:2]}, r"tuple of 4 arrays; give grid=\(x, y, px, py\)"),
         ({"grid": (*FOUR[:3], FOUR[3] ** 3)}, "grid in py is not uniform"),
         ({"grid": tuple(axis(4.0, 128) for _ in range(4))}, "points is over"),
