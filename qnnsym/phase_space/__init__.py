@@ -23,6 +23,8 @@ _EXPORTS = {
     "FockState": "states",
     "Mixture": "states",
     "evolve_wigner": "numerics",
+    "classical_limit": "classical",
+    "taylor_expectations": "taylor",
 }
 _SUBMODULES = ("limits", "observables")
 
