@@ -23,10 +23,11 @@ mp = mpmath.mp
 HBARS = ("1e-5", "1e-6", "1e-7", "1e-8")
 PRECISION = 30
 # Nodes of the trapezoidal rule in widths of exp(-u^2), which it integrates to 1e-15 with steps of 1/2.
-STEP, REACH = 0.5, 6.5
+STEP, REACH = 0.5, 5.8
 # Points per axis of the first search for a maximum and of its refinements.
-SEARCH, ZOOM, ROUNDS = 161, 31, 3
-SMALL = 1e-28
+SEARCH, ZOOM, ROUNDS = 121, 21, 3
+# Relative size below which a tail is cut off.
+SMALL = 1e-22
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ class _Subject:
         self.kinetic = table.part == "kinetic"
         self.q, self.r = (self.p, self.x) if self.kinetic else (self.x, self.p)
         self.derivatives = {s: self._put(sp.diff(table.hamiltonian, self.q, 2 * s + 1)) for s in self.orders}
+        self.compiled: dict[int, Any] = {}
         self.functions = {s: sp.lambdify(self.q, d, "mpmath") for s, d in self.derivatives.items()}
 
     def _put(self, expression: sp.Expr) -> sp.Expr:
@@ -121,11 +123,13 @@ class _Subject:
             squares = {s: [f(x) ** 2 for x in middles] for s, f in self.functions.items()}
             for i, x in enumerate(middles):
                 # sum_y |rho|^2 y^(2n) for all n at once
-                sums = dict.fromkeys(self.orders, mp.zero)
+                sums = [mp.zero] * (max(self.orders) + 1)
                 for y in aparts:
-                    size = abs(rho.element(x + y / 2, x - y / 2)) ** 2
-                    for s in self.orders:
-                        sums[s] += size * y ** (4 * s + 2)
+                    element, y2 = rho.element(x + y / 2, x - y / 2), y * y
+                    size, y4 = (mpmath.re(element) ** 2 + mpmath.im(element) ** 2) * y2, y2 * y2
+                    for s in range(len(sums)):
+                        sums[s] += size
+                        size *= y4
                 for s in self.orders:
                     totals[s] += area * squares[s][i] * sums[s]
         return {s: self._prefactor(s) * mpmath.sqrt(total) for s, total in totals.items()}
@@ -165,27 +169,25 @@ class _Subject:
         dp = (high - low) / number
         momenta = [low + k * dp for k in range(number + 1)]
         samples = [function(p) for p in momenta]
-        # g^ is as narrow as its samples allow: W within the period 2 pi/dv is integrated exactly.
-        dv = 2 * mp.pi / (2 * (high - low))
         most = max(abs(v) for v in samples) * (high - low) / (2 * mp.pi)
-        transform, k = {}, 0
-        while k * dv < mp.pi / dp:
-            value = dp / (2 * mp.pi) * sum(
-                sample * mpmath.expj(-p * k * dv) for p, sample in zip(momenta, samples, strict=True)
-            )  # fmt: skip
-            transform[k], transform[-k] = value, mpmath.conj(value)
-            if k > 8 and all(abs(transform[j]) < SMALL * most for j in range(k - 4, k + 1)):
+        # The sum over v repeats p with the period 2 pi/dv, longer than g and W together.
+        dv = 2 * mp.pi / (1.6 * (high - low))
+        rows: list[tuple[Any, list[Any]]] = []
+        while len(rows) * dv < mp.pi / dp:
+            v = (len(rows) + mpmath.mpf(1) / 2) * dv
+            value = dp / (2 * mp.pi) * sum(s * mpmath.expj(-p * v) for p, s in zip(momenta, samples, strict=True))
+            # rho(-v) and g^(-v) are the complex conjugates: half of the sum is enough.
+            rows.append((hbar * v / 2, [2 * dv * value * (-1j * v) ** (2 * s + 1) for s in self.orders]))
+            if len(rows) > 8 and abs(value) < SMALL * most:
                 break
-            k += 1
 
         def moments(x: Any) -> dict[int, Any]:
-            found = dict.fromkeys(self.orders, mp.zero)
-            for k, value in transform.items():
-                v = k * dv
-                term = value * rho.element(x + hbar * v / 2, x - hbar * v / 2)
-                for s in self.orders:
-                    found[s] += dv * term * (-1j * v) ** (2 * s + 1)
-            return found
+            found = [mp.zero] * len(self.orders)
+            for half, weights in rows:
+                element = rho.element(x + half, x - half)
+                for k, weight in enumerate(weights):
+                    found[k] += mpmath.re(weight * element)
+            return dict(zip(self.orders, found, strict=True))
 
         return moments
 
@@ -213,20 +215,30 @@ class _Subject:
 
     def sup(self, hbar: Any) -> dict[int, Any]:
         """The largest |T_s| over windows around the pieces of W."""
-        W = self._put(self.table.family.wigner(self.space).subs(self.space.hbar, sp.Float(str(hbar), PRECISION)))
-        windows = [w for w in _windows(self.table.family, self.space, float(hbar), self.values)]
+        windows = _windows(self.table.family, self.space, float(hbar), self.values)
         found = {}
         for s in self.orders:
-            term = self.derivatives[s] * sp.diff(W, self.r, 2 * s + 1)
             if self.derivatives[s] == 0:
                 found[s] = mp.zero
                 continue
-            quick = sp.lambdify((self.x, self.p), sp.N(term, 17), "numpy", cse=True)
-            precise = sp.lambdify((self.x, self.p), term, "mpmath", cse=True)
-            at = max((_searched(quick, window) for window in windows), key=lambda one: one[0])
-            value = abs(precise(mpmath.mpf(at[1]), mpmath.mpf(at[2])))
+            quick, precise = self._term(s)
+            number = float(hbar)
+            at = max((_searched(quick, number, window) for window in windows), key=lambda one: one[0])
+            value = abs(precise(mpmath.mpf(at[1]), mpmath.mpf(at[2]), hbar))
             found[s] = self._prefactor(s) * hbar ** (2 * s) * value
         return found
+
+    def _term(self, s: int) -> tuple[Callable, Callable]:
+        """U^(n) d_p^n W as functions of arrays and of mpf."""
+        if s not in self.compiled:
+            if not self.compiled:
+                self.slopes = [self._put(self.table.family.wigner(self.space))]
+            while len(self.slopes) < 2 * s + 2:
+                self.slopes.append(sp.diff(self.slopes[-1], self.r))
+            term = self.derivatives[s] * self.slopes[2 * s + 1]
+            arguments = (self.x, self.p, self.space.hbar)
+            self.compiled[s] = tuple(sp.lambdify(arguments, term, module, cse=True) for module in ("numpy", "mpmath"))
+        return self.compiled[s]
 
 
 def _rectangles(spots: Iterable[Spot]) -> list[tuple[list, list, Any]]:
@@ -234,7 +246,8 @@ def _rectangles(spots: Iterable[Spot]) -> list[tuple[list, list, Any]]:
     boxes: list[list[Any]] = []
     for spot in spots:
         # |rho|^2 is narrower than rho by the square root of two; powers of y reach further.
-        half = [REACH / mpmath.sqrt(2) * w for w in (spot.width, spot.length)]
+        reach = REACH / mpmath.sqrt(2) + (mpmath.sqrt(2 * spot.quanta + 1) if spot.quanta else 0)
+        half = [reach * w for w in (spot.width, spot.length)]
         box = [spot.middle - half[0], spot.middle + half[0], spot.apart - half[1], spot.apart + half[1],
                spot.width, spot.length]  # fmt: skip
         merged = True
@@ -263,7 +276,8 @@ def _diagonal(spots: Iterable[Spot]) -> list[tuple[list, Any]]:
     """Trapezoidal nodes along the diagonal, where rho(x, x) is."""
     intervals: list[list[Any]] = []
     for spot in sorted(spots, key=lambda one: one.middle):
-        low, high = spot.middle - REACH * spot.width, spot.middle + REACH * spot.width
+        reach = (REACH + (mpmath.sqrt(2 * spot.quanta + 1) if spot.quanta else 0)) * spot.width
+        low, high = spot.middle - reach, spot.middle + reach
         if intervals and low < intervals[-1][1]:
             intervals[-1][1] = max(high, intervals[-1][1])
             intervals[-1][2] = min(spot.width, intervals[-1][2])
@@ -300,14 +314,14 @@ def _windows(state: State, space: Any, hbar: float, values: Any) -> list[tuple[f
     return [(x - 3 * a, x + 3 * a, p - 3 * w, p + 3 * w) for x, a, p, w in boxes]
 
 
-def _searched(function: Callable, window: tuple[float, float, float, float]) -> tuple[float, float, float]:
+def _searched(function: Callable, hbar: float, window: tuple[float, float, float, float]) -> tuple[float, float, float]:
     """(largest |function|, x, p) on a grid that is refined around it."""
     number, best = SEARCH, (0.0, 0.0, 0.0)
     x0, x1, p0, p1 = window
     for _ in range(ROUNDS):
         x, p = np.linspace(x0, x1, number), np.linspace(p0, p1, number)
         with np.errstate(all="ignore"):
-            sizes = np.abs(np.broadcast_to(function(x[:, None], p[None, :]), (number, number)))
+            sizes = np.abs(np.broadcast_to(function(x[:, None], p[None, :], hbar), (number, number)))
         i, k = np.unravel_index(int(np.nanargmax(sizes)), sizes.shape)
         best = (float(sizes[i, k]), float(x[i]), float(p[k]))
         dx, dp = x[1] - x[0], p[1] - p[0]

@@ -27,6 +27,7 @@ class Spot(NamedTuple):
     width: Any
     apart: Any
     length: Any
+    quanta: int = 0  # nodes of a Fock state, which reach out to sqrt(2 n + 1) widths
 
 
 @dataclass(frozen=True)
@@ -83,9 +84,8 @@ def density(state: State, space: PhaseSpace, hbar: Any, values: Mapping[sp.Symbo
         def psi(x: Any) -> Any:
             return _oscillator(int(n), (x - x0) / length) / mpmath.sqrt(length)
 
-        reach = length * mpmath.sqrt(2 * n + 1)
         return Density(
-            lambda x1, x2: psi(x1) * psi(x2) * _phase(p0, x1 - x2, hbar), (Spot(x0, reach, mp.zero, 2 * reach),)
+            lambda x1, x2: psi(x1) * psi(x2) * _phase(p0, x1 - x2, hbar), (Spot(x0, length, mp.zero, 2 * length, int(n)),)
         )
     if isinstance(state, CatMixture):
         a, b, x0 = (number(v[0]) for v in (state.a, state.b, state.x0))

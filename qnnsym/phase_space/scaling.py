@@ -149,13 +149,16 @@ def is_zero(expression: Any) -> bool:
     expression = sp.sympify(expression)
     if expression.is_zero is not None:
         return bool(expression.is_zero)
+    # Nearly always the answer is no, and one value says so.
+    symbols = sorted(expression.free_symbols, key=str)
+    value = expression.xreplace({v: sp.sqrt(sp.prime(20 + i)) / 7 for i, v in enumerate(symbols)}).evalf(25)
+    if value.is_number and value.is_finite and abs(value) > sp.Float("1e-18"):
+        return False
     expanded = sp.expand(expression)
     if expanded == 0:
         return True
-    if expanded.is_number:
-        found = expanded.equals(0)
-        return bool(found) if found is not None else abs(sp.N(expanded, 50)) < sp.Float("1e-40")
-    return sp.simplify(expanded) == 0
+    found = expanded.equals(0)
+    return bool(found) if found is not None else abs(sp.N(value, 25)) < sp.Float("1e-18")
 
 
 def add(series: Iterable[Power]) -> Series:
