@@ -25,6 +25,8 @@ _EXPORTS = {
     "evolve_wigner": "numerics",
     "classical_limit": "classical",
     "taylor_expectations": "taylor",
+    "correction_time": "dynamics",
+    "break_time": "dynamics",
 }
 _SUBMODULES = ("limits", "observables")
 
