@@ -30,6 +30,8 @@ LOGARITHMIC, POWER = "logarithmic", "power"
 HBARS = tuple(10.0**-k for k in range(4, 13))
 # Nodes of averages over a Gaussian per axis, samples per unit of time, tolerances of centres and clouds.
 NODES, RATE, TOLERANCE, COARSE = 12, 20, 1e-10, 1e-7
+# Nodes per axis of classical averages, until two agree.
+QUADRATURE = (24, 36, 54, 81)
 # The cloud in which a maximum is looked for: its half extent in widths, points per axis.
 SPREAD, POINTS = 2.2, 31
 # The search for t* goes on in so many steps.
@@ -399,7 +401,8 @@ def break_time(
         options: of evolve_wigner.
 
     Returns:
-        BreakTimes; both evolutions run on the grid and their difference is as exact as their tolerance.
+        BreakTimes. The classical average runs over trajectories; for states with fringes, whose W is no density of points,
+        and where the quadrature does not converge, it is Liouville's equation on the grid (order=0).
 
     Raises:
         InputError: as evolve_wigner.
@@ -417,12 +420,12 @@ def break_time(
         # Filaments grow with time and ask for ever finer grids: no further than to the break.
         for share in (0.25, 0.5, 1.0):
             span = (0, share * longest, max(2, round(share * points)))
-            runs = [
-                evolve_wigner(H, family, span, hbar=hbar, space=space, order=order, e_ops={"A": A}, **settings)
-                for order in ("exact", 0)
-            ]
-            quantum, classical = (np.real(run.expect["A"]) for run in runs)
-            times = np.asarray(runs[0].times)
+            run = evolve_wigner(H, family, span, hbar=hbar, space=space, e_ops={"A": A}, **settings)
+            times, quantum = np.asarray(run.times), np.real(run.expect["A"])
+            classical = _transported(H, A, family, space, times, float(hbar), settings.get("values"), threshold / 50)
+            if classical is None:
+                plain = evolve_wigner(H, family, span, hbar=hbar, space=space, order=0, e_ops={"A": A}, **settings)
+                classical = np.real(plain.expect["A"])
             at = _first(times, np.abs(quantum - classical), threshold)
             if np.isfinite(at):
                 break
@@ -432,6 +435,34 @@ def break_time(
     good = np.isfinite(times) & (times > 0)
     exponent = float(np.polyfit(np.log(values[good]), np.log(times[good]), 1)[0]) if good.sum() > 2 else float("nan")
     return BreakTimes(values, times, float(threshold), curves, exponent)
+
+
+def _transported(
+    H: Any, A: Any, family: Any, space: PhaseSpace, times: np.ndarray, hbar: float, values: Any, tolerance: float
+) -> np.ndarray | None:
+    """<A> of Liouville's equation by trajectories from Gauss-Hermite nodes; None for fringes, rings and no convergence."""
+    given = {str(k): sp.sympify(v) for k, v in (values or {}).items()}
+    put = {s: given[s.name] for s in (sp.sympify(H) + sp.sympify(A)).free_symbols if s.name in given}
+    equation = moyal_equation(sp.sympify(H).xreplace(put), space, 0)
+    if any(piece.mu[0] != 0 or piece.level[0] != 0 for piece in pieces(family, space)):
+        return None
+    symbol = sp.lambdify(space.variables, _put(sp.sympify(A).xreplace(put), space), "numpy")
+    before = None
+    for number in QUADRATURE:
+        nodes, weights = np.polynomial.hermite.hermgauss(number)
+        share, total = np.outer(weights, weights).ravel() / np.pi, np.zeros(times.size)
+        cloud = np.array(np.meshgrid(nodes, nodes, indexing="ij")).reshape(2, -1)
+        # Nodes far out carry nothing.
+        seen = share > 1e-14
+        for lump in _lumps(family, space, hbar):
+            starts = np.array(lump.start)[:, None] + np.sqrt(np.diag(lump.S))[:, None] * cloud[:, seen]
+            position = Flow(equation, starts, tangent=False).follow(times)[0]
+            found = np.broadcast_to(symbol(position[:, 0], position[:, 1]), position[:, 0].shape)
+            total += lump.share * (found @ share[seen])
+        if before is not None and np.max(np.abs(total - before)) <= tolerance:
+            return total
+        before = total
+    return None
 
 
 def _first(times: np.ndarray, gap: np.ndarray, threshold: float) -> float:
