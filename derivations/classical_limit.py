@@ -1,18 +1,24 @@
 # %%
 """The classical limit of a pendulum: what each Moyal term does as hbar goes to zero depends on state and measure."""
 
-from sympy import Rational, sqrt
+from sympy import Rational, cos, sqrt
 
 from qnnsym import Model
-from qnnsym.phase_space import CatState, GaussianState, PhaseSpace, classical_limit, correction_time, limits, observables
+from qnnsym.phase_space import (
+    CatState,
+    GaussianState,
+    PhaseSpace,
+    classical_limit,
+    correction_time,
+    limits,
+    observables,
+)
 
 space = PhaseSpace("x", "p")
 (x,), (p,), hbar = space.x, space.p, space.hbar
 (k,) = space.parameters(k=1)
 
 # %%
-from sympy import cos  # noqa: E402
-
 H = p**2 / 2 + k * (1 - cos(x))
 
 # %% [markdown]

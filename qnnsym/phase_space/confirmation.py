@@ -205,7 +205,9 @@ class _Subject:
             series = mpmath.taylor(across, 0, degree)
             powers = [mpmath.mpc(0, 1) ** k * factorial(k) * series[k] / unit**k for k in range(degree + 1)]
             return {
-                s: sum((numerical(c, {}) * powers[k] for (k,), c in poly.terms()), mp.zero) if not poly.is_zero else mp.zero
+                s: sum((numerical(c, {}) * powers[k] for (k,), c in poly.terms()), mp.zero)
+                if not poly.is_zero
+                else mp.zero
                 for s, poly in derived.items()
             }
 

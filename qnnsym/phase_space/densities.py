@@ -85,7 +85,8 @@ def density(state: State, space: PhaseSpace, hbar: Any, values: Mapping[sp.Symbo
             return _oscillator(int(n), (x - x0) / length) / mpmath.sqrt(length)
 
         return Density(
-            lambda x1, x2: psi(x1) * psi(x2) * _phase(p0, x1 - x2, hbar), (Spot(x0, length, mp.zero, 2 * length, int(n)),)
+            lambda x1, x2: psi(x1) * psi(x2) * _phase(p0, x1 - x2, hbar),
+            (Spot(x0, length, mp.zero, 2 * length, int(n)),),
         )
     if isinstance(state, CatMixture):
         a, b, x0 = (number(v[0]) for v in (state.a, state.b, state.x0))
@@ -97,7 +98,9 @@ def density(state: State, space: PhaseSpace, hbar: Any, values: Mapping[sp.Symbo
         raise InputError(f"{state!r} has no density matrix that is known here; use the states of qnnsym.phase_space.")
     c = mp.zero if state.c is None else number(state.c[0])
     if coherent:
-        norm = len(centres) * (1 if len(centres) == 1 else 1 + mpmath.exp(-((centres[0] - centres[1]) ** 2) / (4 * a * a)))
+        norm = len(centres) * (
+            1 if len(centres) == 1 else 1 + mpmath.exp(-((centres[0] - centres[1]) ** 2) / (4 * a * a))
+        )
         pairs = [(one, other) for one in centres for other in centres]
     else:
         norm, pairs = len(centres), [(centre, centre) for centre in centres]
@@ -117,7 +120,8 @@ def density(state: State, space: PhaseSpace, hbar: Any, values: Mapping[sp.Symbo
     return Density(
         element,
         tuple(
-            Spot((one + other) / 2, a, (one - other) / (4 * a * a * tight), 1 / mpmath.sqrt(tight)) for one, other in pairs
+            Spot((one + other) / 2, a, (one - other) / (4 * a * a * tight), 1 / mpmath.sqrt(tight))
+            for one, other in pairs
         ),
     )
 
@@ -134,7 +138,10 @@ def _oscillator(n: int, u: Any) -> Any:
     """The n-th eigenfunction in units of its length, by the normalised recurrence."""
     before, psi = mp.zero, mp.pi ** mpmath.mpf("-0.25") * mpmath.exp(-u * u / 2)
     for k in range(n):
-        before, psi = psi, mpmath.sqrt(mpmath.mpf(2) / (k + 1)) * u * psi - mpmath.sqrt(mpmath.mpf(k) / (k + 1)) * before
+        before, psi = (
+            psi,
+            mpmath.sqrt(mpmath.mpf(2) / (k + 1)) * u * psi - mpmath.sqrt(mpmath.mpf(k) / (k + 1)) * before,
+        )
     return psi
 
 
@@ -152,4 +159,6 @@ def numerical(expression: Any, values: Mapping[sp.Symbol, Any]) -> Any:
             "space.parameters(name=number) or put numbers in."
         )
     symbols = sorted(expression.free_symbols, key=str)
-    return +mpmath.mpmathify(sp.lambdify(symbols, expression, "mpmath")(*(mpmath.mpmathify(values[s]) for s in symbols)))
+    return +mpmath.mpmathify(
+        sp.lambdify(symbols, expression, "mpmath")(*(mpmath.mpmathify(values[s]) for s in symbols))
+    )

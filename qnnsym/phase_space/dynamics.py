@@ -212,7 +212,9 @@ class _Carried:
         self.orders = (0, *table.terms)
         self.forces = {s: _function(U.diff(x, 2 * s + 1), x) for s in self.orders}
         self.symbols = {
-            s: sp.lambdify((x, p), _put(U.diff(x, 2 * s + 1) * table.observable.diff(p, 2 * s + 1), equation.space), "numpy")
+            s: sp.lambdify(
+                (x, p), _put(U.diff(x, 2 * s + 1) * table.observable.diff(p, 2 * s + 1), equation.space), "numpy"
+            )
             for s in self.orders
         }
         self.lumps = _lumps(table.family, table.space, hbar)
@@ -385,7 +387,7 @@ def break_time(
     hbars: Sequence[float],
     threshold: float = 0.1,
     longest: float = 20.0,
-    points: int = 201,
+    points: int = 41,
     **options: Any,
 ) -> BreakTimes:
     """The time at which <A> of the exact evolution leaves that of Liouville's equation, against hbar.

@@ -131,7 +131,7 @@ def norm_squared(packets: Sequence[Packet], f: Factor, n: int, hbar: sp.Symbol) 
     By Parseval along r: int d^n g_j d^n g_k* dr = (2 pi V)^(-1/2) exp(-D^2/2V) E[theta^2n], theta normal with mean
     -i D/V and variance 1/V; D is the distance of the centres, V = (w_j^2 + w_k^2)/2.
     """
-    t, u = sp.symbols("t u", positive=True)
+    t, u = (sp.Dummy(name, positive=True) for name in "tu")
     total: list[Power] = []
     for i, one in enumerate(packets):
         for k, other in enumerate(packets):
@@ -159,9 +159,11 @@ def _pair(one: Packet, other: Packet, f: Factor, n: int, hbar: sp.Symbol) -> Pow
     s, v = one.a2 + other.a2, (one.w2 + other.w2) / 2
     gap, d = sp.expand(one.q - q2), sp.expand(one.r - r2)
     exponent = sp.together(-one.suppression - other.suppression - gap**2 / s - d**2 / (2 * v))
-    share = _weight_of(exponent, hbar)
-    if share == 0:
+    # The widths of Fock states are heated by parameters t, u that are set to zero in the end.
+    heat = {v: 0 for v in exponent.free_symbols if isinstance(v, sp.Dummy)}
+    if _weight_of(exponent.subs(heat), hbar) == 0:
         return NOTHING
+    share = _weight_of(exponent, hbar)
     mean = sp.together((one.q * other.a2 + q2 * one.a2) / s)
     square = f.mean_square(mean, sp.together(one.a2 * other.a2 / s), hbar)
     norms = [leading(w, hbar) for w in (one.weight, other.weight, 1 / s, 1 / v)]
@@ -254,8 +256,12 @@ def functional(packets: Sequence[Packet], f: sp.Expr, q: sp.Symbol, r: sp.Symbol
                 if series:
                     value = packet.average(terms, q, r, i, degree - i, averages)
                     if value != 0:
-                        total = add([*(Power(c, e) for e, c in total.items()),
-                                     *(Power(c * value, e) for e, c in series.items())])
+                        total = add(
+                            [
+                                *(Power(c, e) for e, c in total.items()),
+                                *(Power(c * value, e) for e, c in series.items()),
+                            ]
+                        )
         found = lowest(total)
         if scale == sp.oo:
             return found

@@ -95,9 +95,7 @@ def pieces(state: Any, space: PhaseSpace) -> list[Piece]:
             b = [(one - other) / 2 for one, other in zip(first, second, strict=True)]
             overlap = sp.Add(*(sp.cancel(bi**2 / ai**2) for ai, bi in zip(a, b, strict=True)))
             share = 1 / (2 * (1 + sp.exp(-overlap)))
-        found = [
-            Piece(share, sp.Integer(0), x, _squares(a), p, none, _squares(w), none) for x, a, p, w in rows
-        ]
+        found = [Piece(share, sp.Integer(0), x, _squares(a), p, none, _squares(w), none) for x, a, p, w in rows]
         if overlap is not None:
             middle = tuple((one + other) / 2 for one, other in zip(first, second, strict=True))
             mu = tuple(sp.cancel(bi * space.hbar / ai**2) for ai, bi in zip(a, b, strict=True))

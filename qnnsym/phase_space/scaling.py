@@ -249,7 +249,9 @@ def _real(total: sp.Expr) -> sp.Expr:
 
 
 def _numerical_average(f: sp.Expr, x: sp.Symbol, centre: Any, square: Any) -> sp.Expr:
-    unknown = sorted((f.free_symbols | sp.sympify(centre).free_symbols | sp.sympify(square).free_symbols) - {x}, key=str)
+    unknown = sorted(
+        (f.free_symbols | sp.sympify(centre).free_symbols | sp.sympify(square).free_symbols) - {x}, key=str
+    )
     if unknown:
         raise InputError(
             f"The average of {f} has no closed form, and no number is known for {', '.join(map(str, unknown))}; "

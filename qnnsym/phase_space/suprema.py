@@ -19,7 +19,7 @@ import sympy as sp
 
 from qnnsym.errors import InputError
 from qnnsym.phase_space.measures import Factor, Packet, _point, _weight_of
-from qnnsym.phase_space.scaling import DIGITS, NOTHING, Power, is_zero, leading, limit
+from qnnsym.phase_space.scaling import DIGITS, NOTHING, Power, is_zero, leading
 
 XI, ETA = sp.Symbol("xi", real=True), sp.Symbol("eta", real=True)
 # Where the maximum is looked for, in widths, and on how many points an axis.
@@ -196,9 +196,9 @@ def _size(group: list[_Ripple], f: Factor, n: int, hbar: sp.Symbol) -> Power:
     if calm and all(is_zero(place[1]) and is_zero(ratio[1] - 1) for place, ratio in zip(places, ratios, strict=True)):
         # One factor in r for all of them.
         factor = scale * hermite_maximum(n)
-        if all(is_zero(place[0]) and is_zero(ratio[0] - 1) for place, ratio in zip(places, ratios, strict=True)) and all(
-            r.kq in (0, FAST) for r in group
-        ):
+        if all(
+            is_zero(place[0]) and is_zero(ratio[0] - 1) for place, ratio in zip(places, ratios, strict=True)
+        ) and all(r.kq in (0, FAST) for r in group):
             amplitude = sp.Add(*(r.amplitude.coefficient for r in group))
             return Power(amplitude * factor * _envelope(along, kind), exponent)
         profile = sp.Add(*(_profile(r, p, ratio) for r, p, ratio in zip(group, places, ratios, strict=True)))
@@ -269,8 +269,10 @@ def hermite_maximum(n: int) -> sp.Expr:
     halved = sp.Poly({(k // 2,): c for (k,), c in even.terms()}, square)
     roots = [halved.real_roots()[0]] if halved.degree() > 2 else [min(sp.solve(halved.as_expr(), square), key=sp.N)]
     nearest = roots[0]
-    return sp.Abs(sp.hermite(n, u)).subs(u, sp.sqrt(nearest)) * sp.exp(-nearest) if halved.degree() > 2 else (
-        sp.sqrt(sp.simplify(sp.expand(sp.hermite(n, u) ** 2).subs(u, sp.sqrt(nearest)))) * sp.exp(-nearest)
+    return (
+        sp.Abs(sp.hermite(n, u)).subs(u, sp.sqrt(nearest)) * sp.exp(-nearest)
+        if halved.degree() > 2
+        else (sp.sqrt(sp.simplify(sp.expand(sp.hermite(n, u) ** 2).subs(u, sp.sqrt(nearest)))) * sp.exp(-nearest))
     )
 
 
@@ -303,6 +305,8 @@ def maximum(function: sp.Expr) -> sp.Expr:
             raise InputError(f"The maximum of {function} was not found ({error}).") from None
         at = list(at)
         found = abs(height(*at))
-        if not (max(abs(a - b) for a, b in zip(at, start, strict=True)) < 3 * 2 * REACH / POINTS and found >= values[best]):
+        if not (
+            max(abs(a - b) for a, b in zip(at, start, strict=True)) < 3 * 2 * REACH / POINTS and found >= values[best]
+        ):
             raise InputError(f"The maximum of {function} was not found.")
         return sp.Float(mpmath.nstr(found, DIGITS + 5), DIGITS)

@@ -106,4 +106,3 @@ def _checked(family: Any) -> Any:
 
 def _put(value: sp.Expr, space: PhaseSpace, hbar: sp.Expr) -> sp.Expr:
     return value if hbar == space.hbar else value.xreplace({space.hbar: hbar})
-

@@ -100,7 +100,9 @@ def test_singular_terms_are_called_so():
     table = classical_limit(p**2 / 2 + x**3, GaussianState(a=hbar), space, terms=(1,), measures=("l2",))
     # T_0 ~ 3 x^2 ~ hbar^2 against a constant, w ~ 1: hbar^2/hbar^2.
     assert table.exponent["l2", 1] == 0
-    table = classical_limit(p**2 / 2 + x**6, GaussianState(a=hbar ** sp.Rational(2, 3)), space, terms=(1,), measures=("l2",))
+    table = classical_limit(
+        p**2 / 2 + x**6, GaussianState(a=hbar ** sp.Rational(2, 3)), space, terms=(1,), measures=("l2",)
+    )
     assert table.exponent["l2", 1] == 0
     table = classical_limit(
         p**2 / 2 + x**4, GaussianState(a=hbar ** sp.Rational(3, 4), c=hbar), space, terms=(1,), measures=("l2",)
@@ -154,7 +156,10 @@ CONFIRMED = {
     "smeared cat": (QUARTIC, CatState(a=1, b=sp.Rational(1, 2), x0=1, c=1)),
     "fock": (PENDULUM, FockState(2, x0=1)),
     "thermal in a Gaussian well": (p**2 / 2 - sp.exp(-(x**2) / 4), ThermalState(1, x0=1)),
-    "mixture": (PENDULUM, Mixture([(sp.Rational(1, 3), GaussianState(a=root, x0=1)), (sp.Rational(2, 3), FockState(1, x0=2))])),
+    "mixture": (
+        PENDULUM,
+        Mixture([(sp.Rational(1, 3), GaussianState(a=root, x0=1)), (sp.Rational(2, 3), FockState(1, x0=2))]),
+    ),
 }
 
 
@@ -182,18 +187,24 @@ def test_parameters_stay_in_the_coefficients():
     own = PhaseSpace("x", "p")
     g, c = own.parameters(g=3, c=2)
     (q,), (k,) = own.x, own.p
-    table = classical_limit(k**2 / 2 + g * q**4, GaussianState(a=sp.sqrt(own.hbar), x0=1, c=c), own, (1,), ("l2", "weak"))
+    table = classical_limit(
+        k**2 / 2 + g * q**4, GaussianState(a=sp.sqrt(own.hbar), x0=1, c=c), own, (1,), ("l2", "weak")
+    )
     assert table.exponent["l2", 1] == 2
     assert sp.simplify(table.coefficient["l2", 1] - sp.sqrt(15) / 24 * 6 / c**2) == 0
 
 
 def test_kinetic_terms_are_those_of_the_turned_phase_space():
     """(x, p) -> (p, -x) makes T(p) a potential; a coherent state stays what it is."""
-    kinetic = classical_limit(sp.cos(p) + x**2, CoherentState(0, 1), space, (1, 2), part="kinetic", measures=("l2", "sup"))
+    kinetic = classical_limit(
+        sp.cos(p) + x**2, CoherentState(0, 1), space, (1, 2), part="kinetic", measures=("l2", "sup")
+    )
     potential = classical_limit(sp.cos(x) + p**2, CoherentState(1, 0), space, (1, 2), measures=("l2", "sup"))
     assert kinetic.exponent == potential.exponent
     assert all(sp.N(kinetic.coefficient[k] - potential.coefficient[k], 20) == 0 for k in kinetic.coefficient)
-    relativistic = classical_limit(sp.sqrt(1 + p**2), GaussianState(a=1, p0=1), space, (1,), part="kinetic", measures=("l2",))
+    relativistic = classical_limit(
+        sp.sqrt(1 + p**2), GaussianState(a=1, p0=1), space, (1,), part="kinetic", measures=("l2",)
+    )
     # The width in x is what counts here, and it is fixed.
     assert relativistic.exponent["l2", 1] == 2
 

@@ -124,7 +124,7 @@ def test_classical_coefficients_are_those_of_the_trajectories():
 
 
 def test_flows_differ_first_where_the_series_says_so():
-    """For x^6 the hbar^4 term of the equation is missing in the truncated flow, and all of them in the classical one."""
+    """For x^6 the hbar^4 term of the equation is missing in the truncated flow, both in the classical one."""
     sextic, state = p**2 / 2 + x**6 / 6, GaussianState(a=1, x0=1, c=1)
     rows = {
         flow: taylor_expectations(sextic, p**5, state, space, hbar=hbar, number=2, flow=flow)
@@ -143,7 +143,9 @@ def test_two_degrees_of_freedom_and_parameters():
     (X, Y), (PX, PY) = plane.x, plane.p
     (w,) = plane.parameters(w=2)
     henon = (PX**2 + PY**2 + w**2 * (X**2 + Y**2)) / 2 + X**2 * Y - Y**3 / 3
-    found = taylor_expectations(henon, Y, GaussianState(a=sp.sqrt(plane.hbar), x0=(1, sp.Rational(1, 2))), plane, number=3)
+    found = taylor_expectations(
+        henon, Y, GaussianState(a=sp.sqrt(plane.hbar), x0=(1, sp.Rational(1, 2))), plane, number=3
+    )
     # d^2<y>/dt^2 = -w^2 <y> - <x^2> + <y^2>
     force = -(w**2) / 2 - (1 + sp.Rational(1, 2)) + (sp.Rational(1, 4) + sp.Rational(1, 2))
     assert [sp.expand(c) for c in found] == [sp.Rational(1, 2), 0, sp.expand(force / 2)]

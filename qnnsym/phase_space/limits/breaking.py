@@ -113,9 +113,9 @@ class breaking:
         longest: time at which the search ends.
     """
 
-    hbars: tuple[float, ...] = (0.4, 0.2, 0.1)
-    threshold: float = 0.02
-    longest: float = 4.0
+    hbars: tuple[float, ...] = (0.1, 0.08, 0.06)
+    threshold: float = 1e-3
+    longest: float = 8.0
     name: str = "break time"
 
     def applies(self, model: Any) -> str | None:

@@ -77,9 +77,7 @@ class terms:
                     if power != "zero":
                         curves[measure][label] = (found.ratios[measure, self.s[0]], float(power))
             if potential == "H":
-                context.figures += [
-                    self._figure(measure, hbars, lines) for measure, lines in curves.items() if lines
-                ]
+                context.figures += [self._figure(measure, hbars, lines) for measure, lines in curves.items() if lines]
         return rows
 
     def _rows(self, table: ClassicalLimit, found: Samples, which: str) -> list[Check]:
