@@ -67,11 +67,11 @@ class ClassicalLimit:
 
     @property
     def fit(self) -> dict[Key, float]:
-        """{(measure, s): local slope of log ||T_s||/||T_0|| against log hbar, at the smallest hbar}; NaN for zero terms."""
+        """{(measure, s): slope of log ||T_s||/||T_0|| against log hbar at the smallest hbar}; NaN for zero terms."""
         return self.samples.slopes
 
     def along_flow(self, times: Any, hbar: float) -> dict[Key, Any]:
-        """{(measure, s): ||T_s||/||T_0|| at the times} along the linearised classical flow, at one hbar; see `dynamics`."""
+        """{(measure, s): ||T_s||/||T_0|| at the times} along the classical flow, at one hbar; see `dynamics`."""
         from qnnsym.phase_space.dynamics import along_flow
 
         return along_flow(self, times, hbar)

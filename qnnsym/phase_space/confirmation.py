@@ -1,7 +1,7 @@
 """The exponents of `classical_limit` seen in numbers: ||T_s||/||T_0|| at hbar = 1e-5 ... 1e-8 by integration in mpmath.
 
-Nothing is shared with the symbolic route. In L2 and against observables the terms are integrated over the density matrix
-in the position representation, where W^(x, v) = <x + hbar v/2|rho|x - hbar v/2> and d_p is a factor -i v; the sup norm
+Nothing is shared with the symbolic route. In L2 and against observables the terms are integrated over the density
+matrix in the position representation, where W^(x, v) = <x + hbar v/2|rho|x - hbar v/2> and d_p is a factor -i v; the sup norm
 is searched on W itself. Between hbar = 1 and 1e-3 slopes are on their way and mislead.
 """
 
@@ -23,7 +23,7 @@ mp = mpmath.mp
 HBARS = ("1e-5", "1e-6", "1e-7", "1e-8")
 PRECISION = 30
 # Nodes of the trapezoidal rule in widths of exp(-u^2), which it integrates to 1e-15 with steps of 1/2.
-STEP, REACH = 0.5, 5.8
+STEP, REACH = 0.5, 5.2
 # Points per axis of the first search for a maximum and of its refinements.
 SEARCH, ZOOM, ROUNDS = 121, 21, 3
 # Relative size below which a tail is cut off.
@@ -149,7 +149,7 @@ class _Subject:
         return found
 
     def weak(self, hbar: Any) -> dict[int, Any]:
-        """iint A T_s = c iint u(x) U^(n)(x) (-i v)^n g^(v) <x + hbar v/2|rho|x - hbar v/2> dx dv, g^ the transform of g."""
+        """iint A T_s = c iint u(x) U^(n)(x) (-i v)^n g^(v) <x + hbar v/2|rho|x - hbar v/2> dx dv."""
         rho = density(self.table.family, self.space, hbar, self.values)
         totals = dict.fromkeys(self.orders, mp.zero)
         for u, g in self._factors():

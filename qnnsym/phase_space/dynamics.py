@@ -1,9 +1,9 @@
-"""The Moyal terms along the classical flow, the time t* at which the first of them is as large as the classical one, and
-the time at which quantum and classical expectation values part.
+"""The Moyal terms along the classical flow, the time t* at which the first of them is as large as the classical one,
+and the time at which quantum and classical expectation values part.
 
-W is carried by trajectories, W(z_t) = W_0(z_0), and its derivatives by the tangent map M of the centre: d_p^n W at z_t is
-the n-th derivative of W_0 along u = M^-1 e_p. Hyperbolic flow lengthens u, which is to say that it shrinks the width of W
-in p at fixed x, as exp(lambda t). With ||T_s||/||T_0|| ~ hbar^r at the start, this gives
+W is carried by trajectories, W(z_t) = W_0(z_0), and its derivatives by the tangent map M of the centre: d_p^n W at z_t
+is the n-th derivative of W_0 along u = M^-1 e_p. Hyperbolic flow lengthens u, which is to say that it shrinks the width
+of W in p at fixed x, as exp(lambda t). With ||T_s||/||T_0|| ~ hbar^r at the start, this gives
 
     t* = r/(2 s lambda) ln(1/hbar):  1/(2 lambda) for coherent widths (r = s), 1/lambda for fixed ones (r = 2s),
 
@@ -403,8 +403,8 @@ def break_time(
         options: of evolve_wigner.
 
     Returns:
-        BreakTimes. The classical average runs over trajectories; for states with fringes, whose W is no density of points,
-        and where the quadrature does not converge, it is Liouville's equation on the grid (order=0).
+        BreakTimes. The classical average runs over trajectories; for states with fringes, whose W is no density of
+        points, and where the quadrature does not converge, it is Liouville's equation on the grid (order=0).
 
     Raises:
         InputError: as evolve_wigner.
@@ -442,7 +442,7 @@ def break_time(
 def _transported(
     H: Any, A: Any, family: Any, space: PhaseSpace, times: np.ndarray, hbar: float, values: Any, tolerance: float
 ) -> np.ndarray | None:
-    """<A> of Liouville's equation by trajectories from Gauss-Hermite nodes; None for fringes, rings and no convergence."""
+    """<A> of Liouville's equation by trajectories from Gauss-Hermite nodes; None for fringes and where it fails."""
     given = {str(k): sp.sympify(v) for k, v in (values or {}).items()}
     put = {s: given[s.name] for s in (sp.sympify(H) + sp.sympify(A)).free_symbols if s.name in given}
     equation = moyal_equation(sp.sympify(H).xreplace(put), space, 0)
