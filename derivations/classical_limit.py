@@ -1,7 +1,7 @@
 # %%
 """The classical limit of a pendulum: what each Moyal term does as hbar goes to zero depends on state and measure."""
 
-from sympy import Rational, cos, sqrt
+from sympy import Rational, cos, pi, sqrt
 
 from qnnsym import Model
 from qnnsym.phase_space import (
@@ -27,7 +27,7 @@ H = p**2 / 2 + k * (1 - cos(x))
 # %%
 if __name__ == "__main__":
     print(classical_limit(H, CatState(a=sqrt(hbar), b=1, x0=Rational(1, 2)), space))
-    print(correction_time(H, GaussianState(a=sqrt(hbar), x0=1), space, hbars=(1e-2, 1e-3, 1e-4)))
+    print(correction_time(H, GaussianState(a=sqrt(hbar), x0=pi), space))
 
 # %%
 model = Model(

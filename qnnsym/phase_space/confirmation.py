@@ -1,8 +1,8 @@
 """The exponents of `classical_limit` seen in numbers: ||T_s||/||T_0|| at hbar = 1e-5 ... 1e-8 by integration in mpmath.
 
 Nothing is shared with the symbolic route. In L2 and against observables the terms are integrated over the density
-matrix in the position representation, where W^(x, v) = <x + hbar v/2|rho|x - hbar v/2> and d_p is a factor -i v; the sup norm
-is searched on W itself. Between hbar = 1 and 1e-3 slopes are on their way and mislead.
+matrix in the position representation, where W^(x, v) = <x + hbar v/2|rho|x - hbar v/2> and d_p is a factor -i v; the
+sup norm is searched on W itself. Between hbar = 1 and 1e-3 slopes are on their way and mislead.
 """
 
 from __future__ import annotations

@@ -150,7 +150,8 @@ def _heated(packet: Packet, t: sp.Symbol) -> Packet:
         return packet
     ratio = (1 + t) / (1 - t)
     return Packet(
-        packet.weight / (1 - t), packet.suppression, packet.q, packet.a2 * ratio, packet.r, packet.w2 * ratio, packet.level
+        packet.weight / (1 - t), packet.suppression, packet.q, packet.a2 * ratio, packet.r, packet.w2 * ratio,
+        packet.level,
     )  # fmt: skip
 
 
@@ -328,7 +329,8 @@ class _Prepared:
                 )  # fmt: skip
                 term: Series = {sp.Integer(0): number}
                 for series, power in (
-                    (self.offsets[0], i - a), (self.spreads[0], a // 2), (self.offsets[1], k - b), (self.spreads[1], b // 2)
+                    (self.offsets[0], i - a), (self.spreads[0], a // 2),
+                    (self.offsets[1], k - b), (self.spreads[1], b // 2),
                 ):  # fmt: skip
                     for _ in range(power):
                         term = product(term, series)

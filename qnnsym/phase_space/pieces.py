@@ -1,6 +1,7 @@
 """Every state of `states` as a sum of Gaussians with complex centres, and their exact moments.
 
-    W = sum_j weight_j exp(-suppression_j) N(x; x_j, a_j) N(p; p_j + i mu_j, w_j),   N(x; c, a) = exp(-(x-c)^2/a^2)/(sqrt(pi) a)
+    W = sum_j weight_j exp(-suppression_j) N(x; x_j, a_j) N(p; p_j + i mu_j, w_j)
+    N(x; c, a) = exp(-(x-c)^2/a^2)/(sqrt(pi) a)
 
 The fringe of a cat, cos(kappa p) times a Gaussian, is two such pieces with mu = -+ kappa w^2/2: its wave number is the
 imaginary part of a centre, and what momentum smearing does to it needs no formula of its own, because smearing changes

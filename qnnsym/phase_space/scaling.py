@@ -229,8 +229,9 @@ def _closed_average(f: sp.Expr, x: sp.Symbol, centre: Any, square: Any) -> sp.Ex
         m = v * (centre / sp.sympify(square) + h / 2)
         rest = sp.expand(m**2 / v - sp.sympify(centre) ** 2 / square + k)
         moments = sp.Add(*(
-            c * sp.Add(*(sp.binomial(i, r) * m ** (i - r) * central_moment(r) * v ** (r // 2) for r in range(0, i + 1, 2)))
+            c * sp.binomial(i, r) * m ** (i - r) * central_moment(r) * v ** (r // 2)
             for (i,), c in sp.Poly(polynomial, x).terms()
+            for r in range(0, i + 1, 2)
         ))  # fmt: skip
         total += sp.expand(moments) * sp.exp(rest) * sp.sqrt(v / square)
     if total.has(sp.I):

@@ -76,7 +76,7 @@ def test_smearing_decides_where_it_is_wider(alpha, beta):
 
 
 def test_special_centres_change_the_power():
-    """At the minimum of x^4 the first correction scales as T_0 itself for coherent widths: hbar is no small parameter."""
+    """At the minimum of x^4 the first correction scales as T_0 itself does for coherent widths."""
     assert powers(QUARTIC, GaussianState(a=root), "l2") == [0, "zero"]
     assert powers(QUARTIC, GaussianState(a=root, x0=1), "l2") == [1, "zero"]
     assert powers(QUARTIC, GaussianState(a=root), "weak") == [1, "zero"]

@@ -73,9 +73,8 @@ def test_break_times_fall_with_hbar_and_are_those_of_the_curves():
     from qnnsym.phase_space import evolve_wigner
 
     few = slice(None, None, 10)
-    plain = evolve_wigner(
-        PENDULUM, GaussianState(a=root, x0=1), times[few], hbar=0.1, space=space, order=0, e_ops={"x": x}, tolerance=1e-5
-    )
+    settings = {"hbar": 0.1, "space": space, "e_ops": {"x": x}, "tolerance": 1e-5}
+    plain = evolve_wigner(PENDULUM, GaussianState(a=root, x0=1), times[few], order=0, **settings)
     assert np.max(np.abs(plain.expect["x"] - classical[few])) < 5e-5
 
 

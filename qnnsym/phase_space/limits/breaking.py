@@ -60,7 +60,8 @@ class corrections:
                 rows.append(Check.not_applicable(self.name, f"{quantity}, {label}", str(error), SOURCE))
                 continue
             detail = (
-                f"{label}, saddle at x = {x0:.6g}, lambda = {rate:.6g}; along the flow {found.lyapunov:.4f}; law: {found.law}; "
+                f"{label}, saddle at x = {x0:.6g}, lambda = {rate:.6g}; along the flow {found.lyapunov:.4f}; "
+                f"law: {found.law}; "
                 + ", ".join(f"{h:g}: {t:.3f}" for h, t in zip(found.hbars, found.times, strict=True))
             )
             slope = found.slope if found.law == LOGARITHMIC else float("nan")
@@ -77,7 +78,7 @@ class corrections:
                     "kind": "expectation", "name": "first_correction", "t": x,
                     "curves": {label: found.times for label, found in curves.items()},
                     "xlabel": "ln(1/hbar)", "ylabel": "t*",
-                    "caption": "Time at which the first correction is as large as the classical term, at a saddle of H.",
+                    "caption": "Time at which the first correction is as large as the classical term, at a saddle.",
                     "alt": "Two straight lines, that of fixed widths twice as steep as that of coherent widths.",
                 }
             )  # fmt: skip
@@ -128,10 +129,11 @@ class breaking:
         subject = Subject.of(context.model)
         (x,), state = subject.space.x, subject.coherent()
         quantity = f"steps by which the break time of <x> falls with hbar (gap {self.threshold:g})"
+        values = {s.name: v for s, v in subject.numbers(1.0).items() if s in subject.space.defaults}
         try:
             found = break_time(
                 subject.equation.hamiltonian, x, state, subject.space, self.hbars, threshold=self.threshold,
-                longest=self.longest, values={s.name: v for s, v in subject.numbers(1.0).items() if s in subject.space.defaults},
+                longest=self.longest, values=values,
             )  # fmt: skip
         except InputError as error:
             return [Check.not_applicable(self.name, quantity, str(error), CASE)]

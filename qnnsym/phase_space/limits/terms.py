@@ -96,7 +96,8 @@ class terms:
                 power = float(table.exponent[key])
                 coefficient = float(table.coefficient[key].xreplace(dict(table.space.defaults)))
                 detail = (
-                    f"{table.verdict[key]}; {table.exponent[key]} exactly, coefficient {coefficient:.6g}; {table.family!r}, "
+                    f"{table.verdict[key]}; {table.exponent[key]} exactly, coefficient {coefficient:.6g}; "
+                    f"{table.family!r}, "
                     f"hbar down to {found.hbars[-1]:g}"
                 )
                 rows.append(Check.close(self.name, quantity, power, found.slopes[key], self.tolerance, CASE, detail))
