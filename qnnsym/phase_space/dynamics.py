@@ -23,7 +23,7 @@ from scipy.integrate import solve_ivp
 
 from qnnsym.errors import InputError, SolverError
 from qnnsym.phase_space.equation import MoyalEquation, moyal_equation
-from qnnsym.phase_space.pieces import Piece, pieces
+from qnnsym.phase_space.pieces import pieces
 from qnnsym.phase_space.space import PhaseSpace
 
 LOGARITHMIC, POWER = "logarithmic", "power"
@@ -504,4 +504,4 @@ def _function(expression: sp.Expr, symbol: sp.Symbol) -> Callable:
     return lambda values: np.full(np.shape(values), float(expression))
 
 
-__all__ = ["BreakTimes", "CorrectionTimes", "Flow", "Piece", "along_flow", "break_time", "correction_time"]
+__all__ = ["BreakTimes", "CorrectionTimes", "Flow", "along_flow", "break_time", "correction_time"]

@@ -18,8 +18,8 @@ def test_right_powers_pass_and_are_drawn():
     assert [figure["name"] for figure in context.figures] == ["powers_l2", "powers_sup", "powers_weak"]
 
 
-def test_a_wrong_power_of_hbar_in_the_terms_fails(monkeypatch):
-    """hbar for hbar^2 in front of the first correction."""
+def test_a_wrong_factor_of_a_term_fails(monkeypatch):
+    """The first correction doubled: its power stays, its coefficient does not."""
     measured = confirmation._Subject._prefactor
     monkeypatch.setattr(confirmation._Subject, "_prefactor", lambda self, s: measured(self, s) * (1 + s))
     rows = limits.terms(COHERENT, s=(1,), measures=("l2",)).run(Context(model(PENDULUM)))
