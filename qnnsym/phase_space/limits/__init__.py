@@ -11,12 +11,16 @@
     revivals             levels quadratic in n: cats and revivals at rational times
     oscillator_basis     Schrodinger's equation in an oscillator basis, any polynomial H
     correction_order     W0 fixed: the exact evolution leaves the classical one as hbar^2, any polynomial H
+    terms                exact powers of hbar of the Moyal terms, states by potentials by measures, seen in numbers
+    corrections          when the first correction is as large as the classical term, at a saddle
+    breaking             when quantum and classical expectation values part
     splitting_orders     every composition converges with its order in the time step
     damped_moments       open oscillators: decay of the moments, steady state
     floquet, localisation  kicked rotors: the Floquet matrix, the standard map
 """
 
 from qnnsym.phase_space.limits.basis import schroedinger
+from qnnsym.phase_space.limits.breaking import breaking, corrections
 from qnnsym.phase_space.limits.conservation import conserved
 from qnnsym.phase_space.limits.correction import correction_order
 from qnnsym.phase_space.limits.damped import damped_moments
@@ -29,13 +33,16 @@ from qnnsym.phase_space.limits.oscillator import oscillator_basis
 from qnnsym.phase_space.limits.revivals import revivals
 from qnnsym.phase_space.limits.series import truncated
 from qnnsym.phase_space.limits.splitting import splitting_orders
+from qnnsym.phase_space.limits.terms import terms
 
 __all__ = [
+    "breaking",
     "classical",
     "classical_wave",
     "complete_integrals",
     "conserved",
     "correction_order",
+    "corrections",
     "damped_moments",
     "floquet",
     "free",
@@ -46,5 +53,6 @@ __all__ = [
     "revivals",
     "schroedinger",
     "splitting_orders",
+    "terms",
     "truncated",
 ]
