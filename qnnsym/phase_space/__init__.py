@@ -42,14 +42,11 @@ _EXPORTS = {
     "FockState": "states",
     "Mixture": "states",
     "evolve_wigner": "numerics",
-<<<<<<< HEAD
     "complete_integral": "hamilton_jacobi",
-=======
     "classical_limit": "classical",
     "taylor_expectations": "taylor",
     "correction_time": "dynamics",
     "break_time": "dynamics",
->>>>>>> climit
 }
 _SUBMODULES = ("limits", "observables")
 
