@@ -180,6 +180,7 @@ class _Path:
         return q, integrals
 
     def _between(self, totals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        assert self.low is not None and self.high is not None
         middle, half = (self.low + self.high) / 2, (self.high - self.low) / 2
         if half <= 1e-14 * max(1.0, abs(middle)):
             raise SolverError("The coordinate rests at an equilibrium, where beta is not defined; move the start.")
