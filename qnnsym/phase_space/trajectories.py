@@ -159,6 +159,7 @@ class _Path:
             return self._between(totals)
         if self.kind == "beyond":
             turning, side = (self.low, 1) if self.low is not None else (self.high, -1)
+            assert turning is not None
             sign = np.sign(self.p) * side or 1.0  # towards the turning point s is negative
             s0 = sign * np.sqrt(abs(self.q - turning))
 
