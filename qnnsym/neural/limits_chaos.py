@@ -16,7 +16,10 @@ SOMPOLINSKY = "H. Sompolinsky, A. Crisanti, H. J. Sommers, Phys. Rev. Lett. 61 (
 
 @dataclass(frozen=True)
 class onset:
-    """The largest exponent changes its sign near gain 1, and below it is that of the point of rest.
+    """The largest exponent is negative below gain 1, where it is that of the point of rest, and positive far above.
+
+    The sign changes at g = 1 for N to infinity only: one network of a hundred neurons often has a cycle, with exponent
+    near zero or below, up to g = 2 and more, so that no place of the change is checked here.
 
     Arguments:
         neurons: N.  gains: g.  seed: of the weights.
@@ -44,7 +47,7 @@ class onset:
             "kind": "trace", "name": "onset", "t": np.array(self.gains), "curves": {"largest exponent": values[:, 0]},
             "xlabel": "gain g", "ylabel": "exponent (1/lambda)",
             "caption": f"Largest Lyapunov exponent of random tanh networks, N = {self.neurons}.",
-            "alt": "The largest exponent crosses zero near g = 1.",
+            "alt": "The largest exponent rises with the gain and crosses zero above g = 1.",
         })  # fmt: skip
         below = max(v for g, v in zip(self.gains, values[:, 0], strict=True) if g < 0.95)
         top, error = values[-1]

@@ -159,6 +159,7 @@ class _Path:
             return self._between(totals)
         if self.kind == "beyond":
             turning, side = (self.low, 1) if self.low is not None else (self.high, -1)
+            assert turning is not None
             sign = np.sign(self.p) * side or 1.0  # towards the turning point s is negative
             s0 = sign * np.sqrt(abs(self.q - turning))
 
@@ -180,6 +181,7 @@ class _Path:
         return q, integrals
 
     def _between(self, totals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        assert self.low is not None and self.high is not None
         middle, half = (self.low + self.high) / 2, (self.high - self.low) / 2
         if half <= 1e-14 * max(1.0, abs(middle)):
             raise SolverError("The coordinate rests at an equilibrium, where beta is not defined; move the start.")
