@@ -2,7 +2,11 @@
 
 A kernel compiled for this type is the kernel of a single trajectory with other numbers in it: `a*b` is one packed
 multiplication, a sum over an index stays in one register, a plain number (a parameter, a size) stands for itself in
-every lane. No loop has to be found by a vectoriser, whatever the model.
+every lane. No loop has to be found by a vectoriser, whatever the model. Processors with shorter registers take two or
+four for a value.
+
+Compiled kernels contain what stands here: who changes a result raises the format of generated kernels (see
+`codegen.manifest`), so that none from before is found in a cache.
 
     wide(array)     the same memory as an array of lanes: entry i of lane q is array[8*i + q]
     packed(f)       an elementary function as vector instructions, from its own text
