@@ -188,8 +188,18 @@ def propose_grid(
     start = np.concatenate([points, first, second], axis=1)
     rules = _Rules(velocity, slope, float(times[0]), duration, circle, tuple(rates), _pushes(rates, reach, duration))
     if kicks is not None:
-        jump = numeric(sp.diff(kicks.symbol, ps if kicks.kinetic else xs), (ps if kicks.kinetic else xs,), numbers)
-        rules = replace(rules, kick=jump, kinetic=kicks.kinetic, period=float(numeric(kicks.period, (), numbers)()))
+        of = ps if kicks.kinetic else xs
+        jump, phase = (numeric(f, (of, space.t), numbers) for f in (sp.diff(kicks.symbol, of), kicks.symbol))
+        extra = 0.0
+        if order is None:
+            across = points[1 if kicks.kinetic else 0]
+            extra = _diffraction(phase, jump, float(across.min()), float(across.max()), float(hbar), tolerance)
+        rules = replace(
+            rules, kick=jump, kinetic=kicks.kinetic, period=float(numeric(kicks.period, (), numbers)()),
+            extra=extra * np.concatenate(
+                [_outwards(points[0 if kicks.kinetic else 1]), *_apart(first, second, 0 if kicks.kinetic else 1)]
+            ),
+        )  # fmt: skip
     for now in _trajectories(start, points.shape[1], rules):
         points, first, second = np.split(now, np.cumsum(sizes), axis=1)
         middle = points if tangent else np.concatenate([points, (first + second) / 2], axis=1)
@@ -293,13 +303,16 @@ class _Rules:
     kick: Callable[..., Any] | None = None
     kinetic: bool = False
     period: float = 0.0
+    extra: Any = 0.0
 
-    def kicked(self, points: np.ndarray) -> np.ndarray:
-        """Points after a kick."""
+    def kicked(self, points: np.ndarray, t: float, first: bool) -> np.ndarray:
+        """Points after a kick, the first with the orders of diffraction beyond the classical kick."""
         x, p = points
-        if self.kick is None:
-            return points
-        return np.array([x + self.kick(p), p] if self.kinetic else [x, p - self.kick(x)])
+        assert self.kick is not None
+        further, now = (self.extra if first else 0.0), np.float64(t)
+        return np.array(
+            [x + self.kick(p, now) + further, p] if self.kinetic else [x, p - self.kick(x, now) + further]
+        )
 
     def stretches(self) -> list[tuple[float, bool]]:
         """(duration, kicked at its start), until the end."""
@@ -310,6 +323,34 @@ class _Rules:
         kicks = [max(t, 0.0) for t in np.arange(first, self.duration - near, self.period)]
         edges = [*([0.0] if not kicks or kicks[0] > near else []), *kicks, self.duration]
         return [(b - a, bool(kicks) and a >= kicks[0]) for a, b in pairwise(edges)]
+
+
+def _outwards(values: np.ndarray) -> np.ndarray:
+    return np.where(values < np.mean(values), -1.0, 1.0)
+
+
+def _apart(first: np.ndarray, second: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    direction = np.where(first[axis] < second[axis], -0.5, 0.5)
+    return direction, -direction
+
+
+def _diffraction(
+    phase: Callable[..., Any], jump: Callable[..., Any], low: float, high: float, hbar: float, tolerance: float
+) -> float:
+    """How far exp(-i kick/hbar) moves amplitudes of the size `tolerance` beyond the classical kick.
+
+    A weak kick diffracts: into orders n hbar q with Bessel amplitudes where the classical one moves by less than one.
+    """
+    at, half = np.linspace(low, high, 4096), (high - low) / 2
+    window = np.exp(-math.log(1 / tolerance) * ((at - (low + high) / 2) / half) ** 2)
+    now = np.float64(0.0)
+    kicked, plain = (
+        np.abs(np.fft.fft(window * np.exp(-1j * f / hbar), 2**15)) for f in (phase(at, now), np.zeros_like(at))
+    )
+    shifts = np.abs(2 * np.pi * hbar * np.fft.fftfreq(2**15, at[1] - at[0]))
+    reach, own = (float(shifts[s > tolerance * s.max()].max()) for s in (kicked, plain))
+    # Later kicks diffract what the first one did.
+    return 1.5 * max(0.0, reach - own - float(np.max(np.abs(jump(at, now)))))
 
 
 def _pushes(rates: Sequence[float], reach: float, duration: float) -> tuple[float, float]:
@@ -354,11 +395,11 @@ def _trajectories(start: np.ndarray, pushed: int, rules: _Rules) -> Iterator[np.
         return np.concatenate([dx - a * x if a else dx, dp - b * p if b else dp])
 
     atol = 1e-6 * np.repeat(scale, number)
-    now, began, steps = start, rules.began, 0
+    now, began, steps, untouched = start, rules.began, 0, True
     with np.errstate(all="ignore"):
         for span, kicked in rules.stretches():
             if kicked:
-                now = rules.kicked(now)
+                now, untouched = rules.kicked(now, began, untouched), False
                 yield now
             most = abs(rules.duration) / 32
             solver = RK45(rates, 0.0, now.ravel(), span, max_step=most, rtol=1e-6, atol=atol)
