@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: run test check bench clean
+.PHONY: run test mutants check bench clean
 
 run: $(STAMP)
 	$(VENV)/bin/qnnsym run --tour
@@ -19,6 +19,10 @@ $(STAMP): pyproject.toml
 
 test: $(STAMP)
 	$(VENV)/bin/python -m pytest -n 2 -q
+
+mutants: $(STAMP)
+	$(VENV)/bin/python -m tests.phase_space.mutations
+	$(VENV)/bin/python -m tests.neural.mutations
 
 bench: $(STAMP)
 	$(VENV)/bin/python -m benchmarks

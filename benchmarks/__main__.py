@@ -11,7 +11,7 @@ from benchmarks import table
 from benchmarks.measure import Row
 
 # In the order in which they run: what starts processes first, while memory is small.
-MODULES = ("start", "compile", "moyal", "hamilton", "elementary", "kernel", "driver", "split")
+MODULES = ("start", "compile", "moyal", "hamilton", "elementary", "kernel", "driver", "ensemble", "heyoka", "split")
 
 
 def main(arguments: list[str] | None = None) -> int:

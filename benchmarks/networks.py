@@ -30,6 +30,11 @@ def state(eqs: CharacteristicEquations, seed: int = 0) -> np.ndarray:
     return draw.normal(size=eqs.dimension) / np.sqrt(eqs.sizes[0])
 
 
+def ensemble_states(eqs: CharacteristicEquations, trajectories: int, seed: int = 1) -> np.ndarray:
+    """(trajectories, n) states like `state`, no two alike."""
+    return np.random.default_rng(seed).normal(size=(trajectories, eqs.dimension)) / np.sqrt(eqs.sizes[0])
+
+
 def arguments(eqs: CharacteristicEquations, seed: int = 0) -> dict[str, Any]:
     """Everything a compiled kernel of these equations takes, by name; `rates` is NaN until it is run."""
     inputs = np.linspace(0.5, -0.5, eqs.sizes[1])

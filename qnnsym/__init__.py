@@ -22,6 +22,8 @@ _EXPORTS = {
 def __getattr__(name: str):
     if name in _EXPORTS:
         return getattr(import_module(f"qnnsym.{_EXPORTS[name]}"), name)
+    if name == "__all__":  # `import *` asks for it
+        return [n for n in __dir__() if n != "__version__"]
     raise AttributeError(f"module 'qnnsym' has no attribute {name!r}")
 
 

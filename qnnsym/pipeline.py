@@ -116,8 +116,8 @@ def source(model: Model, derivation: Derivation) -> Source:
     """
     if not derivation.equations:
         raise InputError(
-            f"The equations of {model.name} have no kernels: they are generated for H = T(p) + U(x) with one degree of "
-            f"freedom and for networks. `qnnsym derive {model.name}` gives the equations."
+            f"The equations of {model.name} have no kernels: they are generated for an H without undefined "
+            f"functions and for networks. `qnnsym derive {model.name}` gives the equations."
         )
     kind = str(model.room_name).rpartition(".")[2].replace("_", "-")
     return render(model.name, kind, derivation.equations, derivation.line)

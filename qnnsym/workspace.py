@@ -268,7 +268,8 @@ def _title(path: Path) -> str:
     try:
         docstring = ast.get_docstring(ast.parse(_read(path)))
     except SyntaxError as error:
-        return f"(cannot be read: {error.msg}, line {error.lineno})"
+        place = f", line {error.lineno}" if error.lineno else ""
+        return f"(cannot be read: {error.msg}{place})"
     except InputError:
         return "(cannot be read)"
     except (ValueError, RecursionError, MemoryError):

@@ -224,6 +224,21 @@ def test_a_missing_figure_is_named(done, restored):
         _rewritten(done)
 
 
+def test_another_picture_under_the_name_of_a_figure_is_refused(done, restored):
+    figure = next(restored.glob("*.png"))
+    figure.write_bytes(figure.read_bytes()[:-20])
+    with pytest.raises(StorageError, match=r"is not the figure of this run; `qnnsym run well` writes it anew"):
+        _rewritten(done)
+
+
+@pytest.mark.parametrize(("field", "value"), [("title", 5), ("equations", []), ("warnings", "no"), ("kernel", None)])
+def test_a_record_with_a_field_of_another_type_is_damaged(done, restored, field, value):
+    record = json.loads((restored / "page.json").read_text())
+    (restored / "page.json").write_text(json.dumps({**record, field: value}))
+    with pytest.raises(StorageError, match=rf"page\.json .*{field}.*qnnsym run well"):
+        _rewritten(done)
+
+
 def test_checks_nested_without_end_do_not_stop_a_listing(done, restored, call, monkeypatch):
     monkeypatch.chdir(done)
     (restored / "checks.json").write_text("[" * 100_000)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from qnnsym.codegen.emit import emit_numba
+from qnnsym.codegen.loops import Function
 from qnnsym.codegen.lower import lower
 from qnnsym.codegen.manifest import (
     Manifest,
@@ -37,7 +38,13 @@ class Source:
         return folder_files(self.files, self.manifest)
 
 
-def render(model: str, kind: str, equations: Mapping[str, EquationSet], line: str) -> Source:
+def render(
+    model: str,
+    kind: str,
+    equations: Mapping[str, EquationSet],
+    line: str,
+    emit: Callable[[list[Function], str], str] = emit_numba,
+) -> Source:
     """The text of a model's kernels; the same on every machine, in every process.
 
     Arguments:
@@ -45,9 +52,10 @@ def render(model: str, kind: str, equations: Mapping[str, EquationSet], line: st
         kind: its room.
         equations: {kernel name: equation set}.
         line: the equations in one line, for the header.
+        emit: `emit_numba`, or `emit_lanes` for the kernels of eight states side by side.
     """
     functions = [lower(e.changed(name=name)) for name, e in equations.items()]
-    body = emit_numba(functions, "")
+    body = emit(functions, "")
     content = signature({KERNELS: body})
     command = f"qnnsym generate {model}"
     text = header(model, line, content, command) + body

@@ -248,14 +248,16 @@ CIRCULAR = {"sin": "near_sin", "cos": "near_cos"}
 PACKED = frozenset({"tanh", "exp", "logistic", "softplus", *CIRCULAR})
 
 
-def text(names: list[str]) -> str:
+# LLVM by itself would not inline a body of this length, and a call does not vectorise.
+DECORATOR = '@njit(float64(float64), cache=True, error_model="numpy", forceinline=True)'
+
+
+def text(names: list[str], decorator: str = DECORATOR) -> str:
     """Source of the named functions, to stand in a module that imports math, numpy as np, float64 and njit."""
     out = []
     for name in names:
         bound = f"; error below {ERRORS[name]} ulp" if name in ERRORS else ""
-        # LLVM by itself would not inline a body of this length, and a call does not vectorise.
-        out.append('@njit(float64(float64), cache=True, error_model="numpy", forceinline=True)\n')
-        out.append(f'def {name}(u):\n    """{DOCUMENTATION[name]}{bound}."""\n{BODIES[name]}\n\n')
+        out.append(f'{decorator}\ndef {name}(u):\n    """{DOCUMENTATION[name]}{bound}."""\n{BODIES[name]}\n\n')
     return "".join(out)
 
 

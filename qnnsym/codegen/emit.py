@@ -70,22 +70,22 @@ def emit_numba(functions: list[Function], header: str) -> str:
 
 def _numba_function(function: Function, printer: Printer) -> str:
     lines = [
-        f'@njit(SIGNATURE, cache=True, fastmath={FASTMATH}, error_model="numpy", pipeline_class=Disjoint)',
+        f'@njit(cache=True, fastmath={FASTMATH}, error_model="numpy", pipeline_class=Disjoint)',
         f"def {function.name}({ARGUMENTS}):",
-        *_preamble(function, printer, slices=True, buffers=True),
-        *(_held(line) for line in _numba_body(function.body, printer, 1)),
+        *preamble(function, printer, slices=True, buffers=True),
+        *(held(line) for line in numba_body(function.body, printer, 1)),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _held(line: str) -> str:
-    """A scalar computed before all loops by a division, kept from being moved into them."""
+def held(line: str, function: str = "held") -> str:
+    """A scalar computed before all loops by a division, kept from being moved into them by `function`."""
     name, equals, value = line.strip().partition(" = ")
     before_loops = line.startswith("    ") and not line.startswith("     ") and name.isidentifier()
-    return f"    {name} = held({value})" if equals and before_loops and "/" in value else line
+    return f"    {name} = {function}({value})" if equals and before_loops and "/" in value else line
 
 
-def _preamble(function: Function, printer: Printer, slices: bool, buffers: bool = False) -> list[str]:
+def preamble(function: Function, printer: Printer, slices: bool, buffers: bool = False) -> list[str]:
     """Sizes, scalars and the views that the body uses; `buffers`: those of blocked row loops too."""
     used = _names_used(function)
     if buffers:
@@ -138,7 +138,8 @@ def _row_bounds(row: Row, printer: Printer) -> tuple[str, str]:
     return start, f"({row.index + 1})*({printer.integer(width)})"
 
 
-def _numba_body(nodes: tuple, printer: Printer, depth: int) -> list[str]:
+def numba_body(nodes: tuple, printer: Printer, depth: int) -> list[str]:
+    """Statements of a body, as numba and plain Python read them."""
     pad, lines = "    " * depth, []
     for node in nodes:
         if isinstance(node, Blocked) and printer.functions is NUMBA:
@@ -165,7 +166,7 @@ def _numba_loop(header: str, body: tuple, printer: Printer, depth: int) -> list[
     pad = "    " * depth
     arguments = () if any(isinstance(n, (Loop, Row)) for n in body) else _circular_arguments(body)
     if printer.functions is not NUMBA or not arguments:
-        return [pad + header, *_numba_body(body, printer, depth + 1)]
+        return [pad + header, *numba_body(body, printer, depth + 1)]
     near = Printer(NUMBA_NEAR, products=True)
     needed = {str(s) for a in arguments for s in a.free_symbols}
     lets: list[Let] = []
@@ -176,14 +177,14 @@ def _numba_loop(header: str, body: tuple, printer: Printer, depth: int) -> list[
     return [
         f"{pad}far_sum = 0",
         pad + header,
-        *_numba_body(tuple(lets), near, depth + 1),
+        *numba_body(tuple(lets), near, depth + 1),
         *(f"{pad}    far_sum += abs({near(a)}) > {elementary.FAR!r}" for a in arguments),
         f"{pad}if far_sum:",
         f"{pad}    {header}",
-        *_numba_body(body, printer, depth + 2),
+        *numba_body(body, printer, depth + 2),
         f"{pad}else:",
         f"{pad}    {header}",
-        *_numba_body(body, near, depth + 2),
+        *numba_body(body, near, depth + 2),
     ]
 
 
@@ -242,8 +243,8 @@ def emit_mpmath(function: Function) -> str:
     printer = Printer(MPMATH, exact=True)
     lines = [
         f"def {function.name}({ARGUMENTS}):",
-        *_preamble(function, printer, slices=True),
-        *_numba_body(function.body, printer, 1),
+        *preamble(function, printer, slices=True),
+        *numba_body(function.body, printer, 1),
     ]
     return "\n".join(lines) + "\n"
 
@@ -282,7 +283,7 @@ def emit_numpy(function: Function) -> str:
     printer = Printer(NUMPY)
     lines = [
         f"def {function.name}({ARGUMENTS}):",
-        *_preamble(function, printer, slices=True),
+        *preamble(function, printer, slices=True),
         *_numpy_body(function.body, printer, 1),
     ]
     return "\n".join(lines) + "\n"
@@ -297,7 +298,7 @@ def _numpy_body(nodes: tuple, printer: Printer, depth: int) -> list[str]:
             lines.append(f"{pad}for {node.index} in range({printer.integer(node.extent)}):")
             lines += _numpy_body(node.body, printer, depth + 1)
         else:
-            lines += _numba_body((node,), printer, depth)
+            lines += numba_body((node,), printer, depth)
     return lines
 
 

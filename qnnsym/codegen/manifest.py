@@ -19,7 +19,7 @@ from qnnsym.errors import KernelRefused
 from qnnsym.storage import atomic_directory, disk_errors, in_use, locked, recover
 
 # Raised whenever the same equations would be printed differently, so that older kernels count as stale.
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 MANIFEST = "manifest.json"
 _EXCERPT = 12
 _WIDTH = 200

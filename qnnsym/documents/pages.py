@@ -49,7 +49,9 @@ def write_results(outcome: Any, figures: Sequence[Mapping[str, Any]], folder: st
     folder = Path(folder)
     checks = list(outcome.checks)
     drawings, notes = _drawn(figures)
-    records = [FigureRecord(file, d.caption, d.alt, d.check, *d.drawing.size) for file, d in drawings.items()]
+    records = [
+        FigureRecord.of(file, d.drawing.png, d.drawing.size, d.caption, d.alt, d.check) for file, d in drawings.items()
+    ]
     pictures = {file: d.drawing.png for file, d in drawings.items()}
     record = Record.of(outcome, checks, records, command, notes)
     document = assembled(outcome.model, outcome.derivation, record, checks, pictures)
@@ -99,6 +101,9 @@ def rewrite_page(model: Any, derivation: Any, folder: str | Path, form: str, *, 
         if missing:
             raise StorageError(f"Cannot read {folder / missing[0]}: it is missing; {_again(command)}.")
         pictures = {figure.file: (folder / figure.file).read_bytes() for figure in record.figures}
+        for figure in record.figures:
+            if not figure.matches(pictures[figure.file]):
+                raise StorageError(f"{folder / figure.file} is not the figure of this run; {_again(command)}.")
     document = assembled(model, derivation, record, checks, pictures)
     return atomic_write(folder / f"{record.name}.{form}", FORMS[form](document))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -17,12 +18,12 @@ from qnnsym.errors import StorageError
 from qnnsym.solvers.solution import library_versions
 
 RECORD = "page.json"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
 class FigureRecord:
-    """A figure beside the page: file, words, the check it belongs to, size in pixels of the page."""
+    """A figure beside the page: file, words, the check it belongs to, size in pixels of the page, hash of the file."""
 
     file: str
     caption: str
@@ -30,11 +31,22 @@ class FigureRecord:
     check: str
     width: int
     height: int
+    sha256: str
 
     def __post_init__(self) -> None:
+        _check_types(self)
         # A damaged record must not make anybody read or remove files elsewhere.
         if Path(self.file).name != self.file:
             raise ValueError(f"{self.file} does not lie beside it")
+
+    @classmethod
+    def of(cls, file: str, png: bytes, size: tuple[int, int], caption: str, alt: str, check: str) -> FigureRecord:
+        """The record of a figure as it was drawn."""
+        return cls(file, caption, alt, check, *size, _hash(png))
+
+    def matches(self, png: bytes) -> bool:
+        """Whether these are the bytes that were drawn."""
+        return self.sha256 == _hash(png)
 
 
 @dataclass(frozen=True)
@@ -72,6 +84,9 @@ class Record:
     versions: dict[str, str] = field(default_factory=dict)
     kernel: str = ""
     signature: str = ""
+
+    def __post_init__(self) -> None:
+        _check_types(self)
 
     @classmethod
     def of(
@@ -141,6 +156,19 @@ class Record:
         except (OSError, ValueError, TypeError, KeyError) as error:
             again = f"`{command}` writes it anew" if command else "run the model again"
             raise StorageError(f"{path} cannot be read as the record of a run ({error}); {again}.") from error
+
+
+def _check_types(record: Any) -> None:
+    """A record is read back from a file that anybody may have changed: every field has to be of its type."""
+    kinds = {"str": str, "int": int, "dict": dict, "tuple": tuple}
+    for f in fields(record):
+        kind = kinds[str(f.type).partition("[")[0]]
+        if not isinstance(getattr(record, f.name), kind):
+            raise TypeError(f"{f.name} is {getattr(record, f.name)!r}")
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def title_of(model: Any) -> str:

@@ -8,7 +8,8 @@ import re
 # What a kernel's text uses for itself; the emitters' helper functions are among them.
 RESERVED = frozenset(
     "state ext par dims work rates math np mp njit float64 SIGNATURE Compiler Disjoint range abs min max held entry "
-    "tanh exp logistic softplus relu step near_sin near_cos".split()
+    "tanh exp logistic softplus relu step near_sin near_cos vectors sin cos tan log sinh cosh atan asin acos "
+    "asinh".split()
 )
 
 # Intermediates are a letter and a number (u0, v3), row pieces end in _row, bounds of blocks of rows in _end and _even.

@@ -6,6 +6,10 @@ _EXPORTS = {
     "Network": "network",
     "NeuralHamiltonian": "hamiltonian",
     "QuadraticCost": "hamiltonian",
+    "train": "learning",
+    "lyapunov_exponents": "chaos",
+    "rank_report": "rank",
+    "moyal_correction": "moyal",
 }
 
 
@@ -14,6 +18,8 @@ def __getattr__(name: str):
         return getattr(import_module(f"{__name__}.{_EXPORTS[name]}"), name)
     if name == "limits":
         return import_module(f"{__name__}.limits")
+    if name == "__all__":  # `import *` asks for it
+        return [n for n in __dir__() if n != "__version__"]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

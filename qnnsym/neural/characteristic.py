@@ -30,12 +30,14 @@ class CharacteristicEquations:
         equations: EquationSet of the rates of y, Delta, W and M, in that order.
         kinetic: +1 or -1, the sign of the kinetic term.
         states: names of the state's parts, in the order of the flat state (weights row by row).
+        reading: which meaning shifted variables have.
     """
 
     hamiltonian: NeuralHamiltonian
     equations: EquationSet
     kinetic: int = 1
     states: tuple[str, ...] = ("y", "costate", "weights", "momenta")
+    reading: str = "canonical"
 
     @cached_property
     def tangent(self) -> EquationSet:
@@ -54,20 +56,39 @@ class CharacteristicEquations:
         return 2 * net.neurons * (1 + net.columns)
 
     def rhs(
-        self, t: float, y: Any, costate: Any, weights: Any, momenta: Any, inputs: Any = None, values: Any = None
+        self,
+        t: float,
+        y: Any,
+        costate: Any,
+        weights: Any,
+        momenta: Any,
+        inputs: Any = None,
+        delayed_weights: Any = None,
+        past_momenta: Any = (),
+        advanced: Any = None,
+        remaining: Any = None,
+        values: Any = None,
     ) -> Mapping[str, np.ndarray]:
         """The time derivatives at one point.
 
         Arguments:
             t: time.  y, costate: arrays (N,).  weights, momenta: arrays (N, l + 1 + N).
             inputs: array (l,) or function of t; needed where the network has inputs.
+            delayed_weights, past_momenta, advanced, remaining: values at other times, see `DelayedEquations.rhs`; the
+                canonical reading has none.
             values: {name or Symbol: number} for symbolic parameters.
 
         Returns:
             {"y", "costate", "weights", "momenta"}: arrays of the same shapes.
+
+        Raises:
+            InputError: for arrays of a wrong shape, and values of other times that the reading does not have.
         """
         from qnnsym.neural import numerics
 
+        others = {"delayed_weights": delayed_weights, "advanced": advanced, "remaining": remaining}
+        others["past_momenta"] = past_momenta if len(past_momenta) else None
+        refuse_others(self.reading, others, ())
         return numerics.rates(self, t, y, costate, weights, momenta, inputs, values)
 
     def compiled(self, tangent: bool = False, inputs: Any = None, values: Any = None):
@@ -116,7 +137,15 @@ class CharacteristicEquations:
 
         return numerics.solve(self, times, y0, costate0, weights, momenta, inputs, rtol=rtol, **options)
 
-    def solve_ensemble(self, states: Any, times: Any, rtol: float = 1e-10, inputs: Any = None, **options: Any):
+    def solve_ensemble(
+        self,
+        states: Any,
+        times: Any,
+        rtol: float = 1e-10,
+        inputs: Any = None,
+        lanes: bool | None = None,
+        **options: Any,
+    ):
         """Integrate from many initial states at once.
 
         Arguments:
@@ -124,6 +153,8 @@ class CharacteristicEquations:
             times: array, or (start, stop, number).
             rtol: relative tolerance; atol, method, step, max_steps and threads are passed on.
             inputs: array (l,) or function of t, the same for all trajectories.
+            lanes: integrate eight trajectories side by side; None: where that is faster. False: one after the other,
+                which equals `solve` bit for bit and not only up to rounding.
 
         Returns:
             Ensemble; states (trajectories, times, n).
@@ -133,7 +164,7 @@ class CharacteristicEquations:
         """
         from qnnsym.neural import numerics
 
-        return numerics.solve_ensemble(self, states, times, inputs, rtol=rtol, **options)
+        return numerics.solve_ensemble(self, states, times, inputs, rtol=rtol, lanes=lanes, **options)
 
     @cached_property
     def line(self) -> str:
@@ -154,7 +185,7 @@ def characteristic_equations(
     """Derive the characteristic equations; see `NeuralHamiltonian.characteristic_equations`."""
     if reading not in READINGS:
         raise InputError(f"The reading {reading!r} is not known; use one of {', '.join(READINGS)}.")
-    if reading != "canonical":
+    if reading != "canonical" and hamiltonian.delay is None:
         raise InputError(
             f"The reading {reading!r} gives a meaning to delayed variables, and this Hamiltonian has no delay; use "
             'reading="canonical".'
@@ -162,7 +193,26 @@ def characteristic_equations(
     if kinetic not in ("plus", "minus"):
         raise InputError(f"kinetic={kinetic!r} is not a sign; use 'plus' or 'minus'.")
     sign = 1 if kinetic == "plus" else -1
+    if reading != "canonical":
+        from qnnsym.neural.readings import DelayedEquations
+        from qnnsym.neural.shifts import shifted_equations
+
+        return DelayedEquations(
+            hamiltonian, shifted_equations(hamiltonian, reading, sign), sign, reading=reading
+        )
     return CharacteristicEquations(hamiltonian, index_equations(hamiltonian, sign), sign)
+
+
+def refuse_others(reading: str, given: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
+    """Refuse values of other times that a reading does not have.
+
+    Raises:
+        InputError: naming the first of them.
+    """
+    for name, value in given.items():
+        if value is not None and name not in allowed:
+            has = f"only {', '.join(allowed)}" if allowed else "no values of other times"
+            raise InputError(f"{name} was given, and the reading {reading!r} has {has}; leave it out.")
 
 
 def index_equations(hamiltonian: NeuralHamiltonian, sign: int = 1) -> EquationSet:

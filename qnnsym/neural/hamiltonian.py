@@ -3,7 +3,9 @@
     H = sum_k Delta_k F_k + (1/2 omega) sum_kj M_kj^2 + E(t, y, W),   F_k = (1/lambda)(-y_k + f_k(u_k)),
     u_k = sum_j W_kj z_j,   z = [x_{-l} .. x_{-1}, 1, y_1 .. y_N]
 
-Source: U. Ramacher, Neural Networks 6 (1993) 547; A. T. Patrascu, arXiv:2209.07577. Delay removed.
+With a delay T the drives see W(t - T), and the kinetic term is a sum over M(t - v T): see `shifts`.
+
+Source: U. Ramacher, Neural Networks 6 (1993) 547; A. T. Patrascu, arXiv:2209.07577.
 """
 
 from __future__ import annotations
@@ -62,7 +64,7 @@ class NeuralHamiltonian:
         relaxation: lambda > 0, relaxation time of the neurons; a number or a Symbol.
         inertia: omega > 0, inertia of the weights; a number, a Symbol, or oo for fixed weights.
         cost: QuadraticCost, or a SymPy expression in network.t, .x, .y and .W; None is no cost.
-        delay: None (the canonical Hamiltonian has no delay).
+        delay: T > 0 where the drives see the weights of a time T ago; a number or a Symbol. None: no shift operators.
         dynamical: 0/1 array (N, l + 1 + N) of the weights that move, missing ones apart; None lets all of them move.
         values: {Symbol or name: number} for symbolic parameters.
 
@@ -90,10 +92,7 @@ class NeuralHamiltonian:
     ) -> None:
         if not isinstance(network, Network):
             raise InputError(f"The network is {network!r}; give a Network(neurons=..., inputs=...).")
-        if delay is not None:
-            raise InputError(
-                f"delay={delay!r} was given; this Hamiltonian is the canonical one, without delay. Leave delay out."
-            )
+        _check_delay(delay, network)
         if values is not None and not isinstance(values, Mapping):
             raise InputError(f"The values are {values!r}; give a dictionary of parameter names and numbers.")
         self.network, self.cost = network, cost
@@ -104,7 +103,7 @@ class NeuralHamiltonian:
         extra = list(network.parameters)
         extra += sorted(self._foreign(self.expression) - set(extra), key=lambda s: s.name)
         # A number's own name must not be taken for a parameter that the user calls the same.
-        given = (relaxation, inertia, cost.decay if isinstance(cost, QuadraticCost) else None, *extra)
+        given = (relaxation, inertia, delay, cost.decay if isinstance(cost, QuadraticCost) else None, *extra)
         self._reserved = frozenset(s.name for s in given if isinstance(s, sp.Symbol))
         shape = (network.neurons, network.columns)
         self.dynamical = None if dynamical is None else check_mask(dynamical, shape, "The array dynamical")
@@ -112,6 +111,7 @@ class NeuralHamiltonian:
         self.inertia = self._parameter(inertia, "omega", "The inertia", infinite=True)
         self.decay: sp.Symbol | None = None
         self.target: Any = None
+        self.delay: sp.Symbol | None = None if delay is None else self._parameter(delay, "T", "The delay")
         scalars = [self.relaxation, self.inertia]
         if isinstance(cost, QuadraticCost):
             self.decay = self._parameter(cost.decay, "mu", "The decay", zero=True)
@@ -119,6 +119,7 @@ class NeuralHamiltonian:
             self.weight = self._vector(cost.c, "The weights c of the cost")
             self.target = self._target(cost.target)
         self._rename = {s: self._kernel_symbol(s) for s in extra}
+        scalars += [self.delay] if self.delay is not None else []
         self.scalars: tuple[sp.Symbol, ...] = tuple(dict.fromkeys([*scalars, *self._rename.values()]))
         for key, value in dict(values or {}).items():
             self.set_value(str(key), value)
@@ -157,7 +158,7 @@ class NeuralHamiltonian:
                 "Use one of these names."
             )
         number = _number(value)
-        positive = symbol in (self.relaxation, self.inertia)
+        positive = symbol in (self.relaxation, self.inertia, self.delay)
         unbounded = number == float("inf") and symbol == self.inertia
         if not unbounded and (not np.isfinite(number) or (positive and number <= 0)):
             allowed = "positive" if positive else "finite"
@@ -247,17 +248,35 @@ class NeuralHamiltonian:
         Arguments:
             sign: of the kinetic term of the weights; -1 is Pontryagin's.
         """
-        k, j = NEURONS.index(), COLUMNS.index()
+        return self.motion_form() + self.kinetic_form(sign) + self.cost_form()
+
+    @property
+    def _synapse(self) -> sp.Expr:
+        """S_kj where synapses are missing."""
         masked = self.network.mask is not None
-        synapse = MASK[k, j] if masked else sp.S.One
-        moving = synapse * (MOVING[k, j] if self.dynamical is not None else sp.S.One)
-        u = COLUMNS.sum(synapse * W[k, j] * Z[j], j)
-        motion = NEURONS.sum(COSTATE[k] * (-Y[k] + self.activation(u, k)) / self.relaxation, k)
-        kinetic = sign * NEURONS.sum(COLUMNS.sum(moving * M[k, j] ** 2, j), k) / (2 * self.inertia)
+        return MASK[NEURONS.index(), COLUMNS.index()] if masked else sp.S.One
+
+    def motion_form(self, weights: Callable[[sp.Symbol, sp.Symbol], sp.Expr] = lambda k, j: W[k, j]) -> sp.Expr:
+        """sum_k Delta_k F_k with the given weights in the drives."""
+        k, j = NEURONS.index(), COLUMNS.index()
+        u = COLUMNS.sum(self._synapse * weights(k, j) * Z[j], j)
+        return NEURONS.sum(COSTATE[k] * (-Y[k] + self.activation(u, k)) / self.relaxation, k)
+
+    def kinetic_form(
+        self, sign: int = 1, momenta: Callable[[sp.Symbol, sp.Symbol], sp.Expr] = lambda k, j: M[k, j]
+    ) -> sp.Expr:
+        """(sign / 2 omega) sum_kj M_kj^2 over the weights that move."""
+        k, j = NEURONS.index(), COLUMNS.index()
+        moving = self._synapse * (MOVING[k, j] if self.dynamical is not None else sp.S.One)
+        return sign * NEURONS.sum(COLUMNS.sum(moving * momenta(k, j) ** 2, j), k) / (2 * self.inertia)
+
+    def cost_form(self, weights: Callable[[sp.Symbol, sp.Symbol], sp.Expr] = lambda k, j: W[k, j]) -> sp.Expr:
+        """The quadratic cost with the given weights; zero where there is none."""
         if self.decay is None:
-            return motion + kinetic
+            return sp.S.Zero
+        k, j = NEURONS.index(), COLUMNS.index()
         error = NEURONS.sum(WEIGHT[k] * (Y[k] - TARGET[k]) ** 2, k) / 2
-        return motion + kinetic + error + self.decay / 2 * NEURONS.sum(COLUMNS.sum(synapse * W[k, j] ** 2, j), k)
+        return error + self.decay / 2 * NEURONS.sum(COLUMNS.sum(self._synapse * weights(k, j) ** 2, j), k)
 
     def cost_entries(self) -> list[tuple[sp.Indexed, sp.Expr]]:
         """(entry of y or W, dE/d entry) of a user's own cost, over entries with integer indices.
@@ -265,6 +284,8 @@ class NeuralHamiltonian:
         Raises:
             InputError: above the budget of single entries; each is a statement of the kernel.
         """
+        if not self.expression.free_symbols:
+            return []
         net, occurring = self.network, self.expression.free_symbols
         place: dict[sp.Basic, sp.Basic] = {s: Y[k] for k, s in enumerate(net.y)}
         place |= {s: INPUT[a] for a, s in enumerate(net.x)}
@@ -324,6 +345,7 @@ class NeuralHamiltonian:
             "inertia": self._given(self.inertia),
             "cost": cost,
             "dynamical": self.dynamical,
+            "delay": None if self.delay is None else self._given(self.delay),
         }
         new = NeuralHamiltonian(**{**kept, **changes})
         own = {symbol.name: kernel for kernel, symbol in new._symbols.items()}
@@ -340,14 +362,16 @@ class NeuralHamiltonian:
         """Hamilton's equations of this Hamiltonian, in index form.
 
         Arguments:
-            reading: "canonical"; the readings of shifted variables need a delay.
+            reading: "canonical" (shifts left out, one kinetic term), or, where there is a delay, what the shifted
+                variables are: "causal" (the same variable), "variational" (values of one path at other times) or
+                "frozen" (known functions of time).
             kinetic: "plus", or "minus" for Pontryagin's sign of the kinetic term.
 
         Returns:
-            CharacteristicEquations.
+            CharacteristicEquations; DelayedEquations for the readings of shifted variables.
 
         Raises:
-            InputError: for another reading or sign.
+            InputError: for another reading or sign, and for readings of shifts where there is no delay.
         """
         from qnnsym.neural.characteristic import characteristic_equations
 
@@ -356,6 +380,17 @@ class NeuralHamiltonian:
     def __repr__(self) -> str:
         cost = "no cost" if self.cost is None else "quadratic cost" if self.decay is not None else f"E = {self.cost}"
         return f"NeuralHamiltonian({self.network!r}, {cost})"
+
+
+def _check_delay(delay: Any, network: Network) -> None:
+    """Refuse delays that depend on the state or on time."""
+    inside = getattr(delay, "free_symbols", set()) if not isinstance(delay, sp.Symbol) else {delay}
+    moving = any(VARIABLE.fullmatch(s.name) for s in inside) or network.t in inside
+    if callable(delay) or moving or (inside and not isinstance(delay, sp.Symbol)):
+        raise InputError(
+            f"The delay {delay} depends on time, state or other symbols; delays are constant here, for the times at "
+            "which derivatives jump have to be known beforehand. Give a positive number, or one Symbol."
+        )
 
 
 def _number(given: Any) -> float:

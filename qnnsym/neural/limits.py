@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -391,3 +392,26 @@ class costate_gradient:
             gradient[k] = run.y[-1, -1].imag / 1e-30
         return gradient
 
+
+# Checks that have modules of their own, by name.
+ELSEWHERE = {
+    **dict.fromkeys(("stacked",), "limits_readings"),
+    **dict.fromkeys(
+        ("method_of_steps", "telescoping", "jumps", "fixed_weights", "short_delay", "steps_order"), "limits_delay"
+    ),
+    **dict.fromkeys(("not_stationary", "not_symplectic", "energy_change"), "limits_causal"),
+    **dict.fromkeys(
+        ("stationary", "boundary", "stack_energy", "sign_of_learning", "weights_at_rest"), "limits_variational"
+    ),
+    **dict.fromkeys(
+        ("gradient_identity", "backpropagation", "learns", "divergence", "lost_constants"), "limits_learning"
+    ),
+    **dict.fromkeys(("moyal_statements", "moyal_transport"), "limits_moyal"),
+    **dict.fromkeys(("onset", "correction_growth"), "limits_chaos"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in ELSEWHERE:
+        return getattr(import_module(f"qnnsym.neural.{ELSEWHERE[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

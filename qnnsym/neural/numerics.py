@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import sympy as sp
 
-from qnnsym.codegen.build import KERNELS, built, render
+from qnnsym.codegen.build import KERNELS, Source, built, render
 from qnnsym.codegen.emit import numpy_function
+from qnnsym.codegen.lanes import emit_lanes
 from qnnsym.codegen.lower import lower
 from qnnsym.errors import InputError, SolverError
 from qnnsym.neural.characteristic import CharacteristicEquations
@@ -19,6 +20,7 @@ from qnnsym.neural.hamiltonian import QuadraticCost
 from qnnsym.solvers import ensemble
 from qnnsym.solvers.ensemble import Ensemble
 from qnnsym.solvers.kernels import Kernels, load_kernels
+from qnnsym.solvers.lanes import worthwhile
 from qnnsym.solvers.problem import Problem
 from qnnsym.solvers.solution import Solution, as_times, finite_array
 from qnnsym.solvers.tables import PiecewisePolynomial, tabulate
@@ -169,10 +171,25 @@ def kernels_of(eqs: CharacteristicEquations) -> Kernels:
 
 @lru_cache(maxsize=16)
 def _kernels(equations: EquationSet, tangent: EquationSet, line: str, workspace: Workspace) -> Kernels:
-    source = render("network", "neural", {"rhs": equations, "rhs_jvp": tangent}, line)
+    return _loaded(render("network", "neural", {"rhs": equations, "rhs_jvp": tangent}, line), workspace)
+
+
+def _loaded(source: Source, workspace: Workspace) -> Kernels:
     folder = built(source, workspace.kernels)
     m = source.manifest
     return load_kernels(folder / KERNELS, m.functions, m.signature, m.parameters, workspace.cache)
+
+
+def lanes_of(eqs: CharacteristicEquations) -> Any:
+    """The compiled kernel of eight states side by side, see `codegen.lanes`; built like `kernels_of`."""
+    from qnnsym.workspace import Workspace
+
+    return _lanes(eqs.equations, eqs.line, Workspace.find())["rhs"]
+
+
+@lru_cache(maxsize=16)
+def _lanes(equations: EquationSet, line: str, workspace: Workspace) -> Kernels:
+    return _loaded(render("network", "neural", {"rhs": equations}, line, emit_lanes), workspace)
 
 
 def compiled(eqs, tangent: bool = False, inputs: Any = None, values: Any = None, kernels: Any = None):
@@ -238,11 +255,17 @@ def solve(
     return solution
 
 
-def solve_ensemble(eqs, states, times, inputs=None, *, values=None, kernels=None, **options) -> Ensemble:
+def solve_ensemble(
+    eqs, states, times, inputs=None, *, values=None, kernels=None, lanes: bool | None = None, **options
+) -> Ensemble:
     """Integrate from many flat states; see `CharacteristicEquations.solve_ensemble`."""
+    if lanes not in (None, True, False):
+        raise InputError(f"lanes is {lanes!r}; give True, False, or None for what is faster.")
     data = Data(eqs, values, inputs)
     problem = _problem(data, kernels or kernels_of(eqs), "rhs", np.zeros(eqs.dimension), times)
-    return ensemble.solve_ensemble(problem, data.checked(ensemble.checked_states(states, eqs.dimension)), **options)
+    states = data.checked(ensemble.checked_states(states, eqs.dimension))
+    eight = lanes_of(eqs) if lanes or (lanes is None and worthwhile(*states.shape)) else None
+    return ensemble.solve_ensemble(problem, states, lanes=eight, **options)
 
 
 def component_names(data: Data) -> tuple[str, ...]:
@@ -301,6 +324,10 @@ def solve_model(model: Any, kernels: Kernels, derivation: Any = None, **options:
             reached.
     """
     eqs = equations_of(model, derivation)
+    if eqs.reading != "canonical":
+        from qnnsym.neural import numerics_delay
+
+        return numerics_delay.solve_model(model, eqs, kernels, options)
     settings = {**model.options, **options}
     settings.pop("kinetic", None)
     unknown = sorted(set(settings) - set(OPTIONS))

@@ -17,7 +17,7 @@ from qnnsym.equations.unroll import array_entries, entry_sums, unroll, unrolled_
 from qnnsym.errors import InputError
 from qnnsym.neural.characteristic import CharacteristicEquations
 from qnnsym.neural.hamiltonian import INPUTS, SIZE, M, NeuralHamiltonian, W, Z
-from qnnsym.neural.printing import drive_latex, hamiltonian_latex
+from qnnsym.neural.printing import drive_latex, hamiltonian_latex, shifted_latex
 from qnnsym.neural.written_out import hamilton_rates, written_out
 
 # Unequal extents, so that an index of the wrong set cannot go unnoticed.
@@ -41,11 +41,18 @@ def derive(model: Model, order: int | None = None) -> Derivation:
         raise InputError(f"order={order} was given; characteristic equations are exact. Leave --order out.")
     eqs = hamiltonian.characteristic_equations(model.reading, model.options.get("kinetic", "plus"))
     derivation = Derivation(model.name)
-    derivation.prove(steps(eqs))
+    delayed = eqs.reading != "canonical"
+    if delayed:
+        from qnnsym.neural import shift_steps
+
+        derivation.prove(shift_steps.steps(eqs))
+    else:
+        derivation.prove(steps(eqs))
     derivation.equations = {"rhs": eqs.equations, "rhs_jvp": eqs.tangent}
     derivation.line = eqs.line
     derivation.results = {"equations": eqs}
-    derivation.latex = {"Hamiltonian": hamiltonian_latex(hamiltonian, eqs.kinetic), **eqs.latex}
+    written = shifted_latex if delayed else hamiltonian_latex
+    derivation.latex = {"Hamiltonian": written(hamiltonian, eqs.kinetic), **eqs.latex}
     return derivation
 
 
@@ -60,7 +67,7 @@ def steps(eqs: CharacteristicEquations) -> Iterable[Step]:
         hamiltonian_latex(hamiltonian, sign),
         SymbolicZero(
             [
-                unroll(hamiltonian.index_form(sign), _sizes(neurons, inputs), (Z,))
+                unroll(hamiltonian.index_form(sign), sizes_of(neurons, inputs), (Z,))
                 - written_out(hamiltonian, neurons, inputs, sign)
                 for neurons, inputs in PROOF_SIZES
             ]
@@ -69,7 +76,7 @@ def steps(eqs: CharacteristicEquations) -> Iterable[Step]:
     )
     general = eqs.equations.changed(entries=())
     pairs = [
-        (unrolled_rates(general, _sizes(neurons, inputs)), hamilton_rates(hamiltonian, neurons, inputs, sign))
+        (unrolled_rates(general, sizes_of(neurons, inputs)), hamilton_rates(hamiltonian, neurons, inputs, sign))
         for neurons, inputs in PROOF_SIZES
     ]
     titles = (
@@ -93,17 +100,17 @@ def steps(eqs: CharacteristicEquations) -> Iterable[Step]:
             "Static weights have no conjugate momentum." if hamiltonian.dynamical is not None and part == 3 else "",
         )
     if eqs.equations.entries or hamiltonian.cost_entries():
-        yield _cost_step(eqs)
+        yield cost_step(eqs)
     yield from _structure(eqs, general)
 
 
 def _structure(eqs: CharacteristicEquations, general: EquationSet) -> Iterable[Step]:
     """What Hamilton's equations imply, shown for the equations as generated."""
     neurons, inputs = PROOF_SIZES[0]
-    hamiltonian, fixed = eqs.hamiltonian, _mask_numbers(*PROOF_SIZES[0])
+    hamiltonian, fixed = eqs.hamiltonian, mask_numbers(*PROOF_SIZES[0])
     h = written_out(hamiltonian, neurons, inputs, eqs.kinetic).xreplace(fixed)
-    states = [s for a in general.arrays if a.role == "state" for _, s in array_entries(a, _sizes(neurons, inputs))]
-    rates = [r.xreplace(fixed) for r in unrolled_rates(general, _sizes(neurons, inputs))]
+    states = [s for a in general.arrays if a.role == "state" for _, s in array_entries(a, sizes_of(neurons, inputs))]
+    rates = [r.xreplace(fixed) for r in unrolled_rates(general, sizes_of(neurons, inputs))]
     yield Step(
         "Conservation of H",
         "Along the flow the change of H from the coordinates cancels that from the momenta.",
@@ -136,25 +143,30 @@ def _structure(eqs: CharacteristicEquations, general: EquationSet) -> Iterable[S
         "displaced state is of second order.",
         r"F(s + \varepsilon v) = F(s) + \varepsilon F'(s) v + R",
         r"R = \mathcal{O}(\varepsilon^{2})",
-        _tangent_obligation(eqs, neurons, inputs, fixed),
+        tangent_obligation(eqs, neurons, inputs, fixed),
     )
 
 
-def _tangent_obligation(eqs: CharacteristicEquations, neurons: int, inputs: int, fixed: dict) -> VanishingOrder:
-    general = eqs.equations.changed(entries=())
+def tangent_obligation(
+    eqs: CharacteristicEquations, neurons: int, inputs: int, fixed: dict, base: EquationSet | None = None
+) -> VanishingOrder:
+    """The rates at a displaced state against rates and tangent; `base` is the set the tangent was made from."""
+    base = base or eqs.equations
+    general = base.changed(entries=())
     tangent = eqs.tangent.changed(entries=())
-    sizes, small = _sizes(neurons, inputs), sp.Symbol("varepsilon", positive=True)
+    sizes, small = sizes_of(neurons, inputs), sp.Symbol("varepsilon", positive=True)
     states = [s for a in general.arrays if a.role == "state" for _, s in array_entries(a, sizes)]
     moved = [a for a in tangent.arrays if a.role == "state"][len([a for a in general.arrays if a.role == "state"]) :]
     directions = [s for a in moved for _, s in array_entries(a, sizes)]
-    both = unrolled_rates(tangent, sizes)
+    plain_rates, both = unrolled_rates(general, sizes), unrolled_rates(tangent, sizes)
+    count = len(plain_rates)
     # (rate as proved above, the same rate and its product with the Jacobian in the tangent equations)
-    rows = list(zip(unrolled_rates(general, sizes), both[: len(states)], both[len(states) :], strict=True))
+    rows = list(zip(plain_rates, both[:count], both[count:], strict=True))
     shift = {s: s + small * v for s, v in zip(states, directions, strict=True)}
-    if eqs.equations.entries or eqs.tangent.entries:
+    if base.entries or eqs.tangent.entries:
         # A user's cost names single entries of its own network, which may be larger than the size of the proof.
-        own = _sizes(*eqs.sizes)
-        proved, sums = entry_sums(eqs.equations, own), entry_sums(eqs.tangent, own)
+        own = sizes_of(*eqs.sizes)
+        proved, sums = entry_sums(base, own), entry_sums(eqs.tangent, own)
         occurring = {s for e in (*proved.values(), *sums.values()) for s in e.free_symbols}
         places = dict.fromkeys((name.removesuffix("_v"), at) for name, at in (*proved, *sums))
         rows += [
@@ -178,7 +190,7 @@ def _tangent_obligation(eqs: CharacteristicEquations, neurons: int, inputs: int,
     return VanishingOrder(remainder, small, 2, ranges, points=6 if signed else 3, exact=False)
 
 
-def _cost_step(eqs: CharacteristicEquations) -> Step:
+def cost_step(eqs: CharacteristicEquations) -> Step:
     """A user's cost: the forces as entered against differences of the cost itself in 50 digits."""
     hamiltonian, net = eqs.hamiltonian, eqs.hamiltonian.network
     expression = plain(hamiltonian.expression)
@@ -188,7 +200,7 @@ def _cost_step(eqs: CharacteristicEquations) -> Step:
     coordinates |= {("d_M", at): net.W[at] for at in map(tuple, np.argwhere(hamiltonian.moving).tolist())}
     coordinates = {place: s for place, s in coordinates.items() if s in symbols}
     back = {kernel: s for s, kernel in hamiltonian._rename.items()}
-    entered = {place: -plain(e).xreplace(back) for place, e in entry_sums(eqs.equations, _sizes(*eqs.sizes)).items()}
+    entered = {place: -plain(e).xreplace(back) for place, e in entry_sums(eqs.equations, sizes_of(*eqs.sizes)).items()}
     forces = [
         (entered.get(place, sp.S.Zero), _slope(expression, symbols, along) if along is not None else sp.S.Zero)
         for place in dict.fromkeys([*coordinates, *entered])
@@ -228,21 +240,21 @@ def plain(expression: sp.Expr) -> sp.Expr:
     )
 
 
-def _sizes(neurons: int, inputs: int) -> dict:
+def sizes_of(neurons: int, inputs: int) -> dict:
     return {SIZE: neurons, INPUTS: inputs}
 
 
 def _part(equations: EquationSet, part: int, neurons: int, inputs: int) -> slice:
-    sizes = [int(a.size.subs(_sizes(neurons, inputs))) for a in equations.outputs]
+    sizes = [int(a.size.subs(sizes_of(neurons, inputs))) for a in equations.outputs]
     start = sum(sizes[:part])
     return slice(start, start + sizes[part])
 
 
-def _mask_numbers(neurons: int, inputs: int) -> dict:
+def mask_numbers(neurons: int, inputs: int) -> dict:
     """Zeros and ones for masks: a mask is its own square, which a Symbol does not know."""
     found = {}
     for name in ("S", "G"):
         for array in (W, M):
-            for (k, j), _ in array_entries(array, _sizes(neurons, inputs)):
+            for (k, j), _ in array_entries(array, sizes_of(neurons, inputs)):
                 found[sp.Symbol(f"{name}_{k}_{j}", real=True)] = sp.Integer((k + j + (name == "S")) % 2 or j % 3 == 0)
     return found

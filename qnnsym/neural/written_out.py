@@ -13,7 +13,7 @@ from qnnsym.neural.network import ARGUMENT
 
 
 def written_out(
-    hamiltonian: NeuralHamiltonian, neurons: int, inputs: int, sign: int = 1, own_cost: bool = False
+    hamiltonian: NeuralHamiltonian, neurons: int, inputs: int, sign: int = 1, own_cost: bool = False, lags: int = 0
 ) -> sp.Expr:
     """H for a given size as an expression in scalar Symbols.
 
@@ -22,19 +22,25 @@ def written_out(
         neurons, inputs: the size.
         sign: of the kinetic term.
         own_cost: with a user's own cost, which belongs to the network's own size.
+        lags: number of terms M(t - v T)^2; weights and momenta are then W_v_k_j and M_v_k_j, v their lag. 0: no shifts.
     """
     net, rename = hamiltonian.network, hamiltonian._rename
     lam, omega, mu = hamiltonian.relaxation, hamiltonian.inertia, hamiltonian.decay
     z = [entry("x", (a,)) for a in range(inputs)] + [sp.S.One] + [entry("y", (k,)) for k in range(neurons)]
+    now = (0,) if lags else ()
     total = hamiltonian.expression.xreplace(rename) if own_cost else sp.S.Zero
+    if lags:
+        shifted = [(k, j) for k in range(neurons) for j in range(len(z))]
+        total = total.xreplace({entry("W", at): entry("W", (0, *at)) for at in shifted})
     for k in range(neurons):
         u = sp.S.Zero
         for j, zj in enumerate(z):
             exists = entry("S", (k, j)) if net.mask is not None else 1
             moves = entry("G", (k, j)) if hamiltonian.dynamical is not None else 1
-            weight, momentum = entry("W", (k, j)), entry("M", (k, j))
-            u += exists * weight * zj
-            total += sign * exists * moves * momentum**2 / (2 * omega)
+            weight, seen = entry("W", (*now, k, j)), entry("W", (1, k, j) if lags else (k, j))
+            momenta = [entry("M", (v, k, j)) for v in range(lags)] or [entry("M", (k, j))]
+            u += exists * seen * zj
+            total += sum(sign * exists * moves * momentum**2 / (2 * omega) for momentum in momenta)
             if mu is not None:
                 total += mu * exists * weight**2 / 2
         functions = [f.xreplace(rename).subs(ARGUMENT, u) for f in net.activations]

@@ -10,9 +10,28 @@ from importlib import import_module
 
 _EXPORTS = {
     "PhaseSpace": "space",
+    "weyl_symbol": "weyl",
+    "weyl_quantize": "quantize",
+    "ladder_operators": "operators",
+    "kinetic_operator": "position_mass",
     "star": "moyal",
     "moyal_bracket": "moyal",
     "moyal_equation": "equation",
+    "star_integral": "integral_form",
+    "bracket_integral": "integral_form",
+    "evolution_integrals": "integral_form",
+    "series_verdict": "integral_form",
+    "SeriesWarning": "integral_form",
+    "ordered_symbol": "orderings",
+    "ordered_quantize": "orderings",
+    "ordered_expansion": "orderings",
+    "quasiprobability": "orderings",
+    "trace": "integrals",
+    "trace_product": "integrals",
+    "expectation": "integrals",
+    "marginal": "integrals",
+    "marginals": "integrals",
+    "madelung": "polar_form",
     "wigner_function": "wavefunctions",
     "GaussianState": "states",
     "CoherentState": "states",
@@ -23,6 +42,11 @@ _EXPORTS = {
     "FockState": "states",
     "Mixture": "states",
     "evolve_wigner": "numerics",
+    "complete_integral": "hamilton_jacobi",
+    "classical_limit": "classical",
+    "taylor_expectations": "taylor",
+    "correction_time": "dynamics",
+    "break_time": "dynamics",
 }
 _SUBMODULES = ("limits", "observables")
 
@@ -32,6 +56,8 @@ def __getattr__(name: str):
         return getattr(import_module(f"{__name__}.{_EXPORTS[name]}"), name)
     if name in _SUBMODULES:
         return import_module(f"{__name__}.{name}")
+    if name == "__all__":  # `import *` asks for it
+        return [n for n in __dir__() if n != "__version__"]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -17,6 +17,7 @@ import sympy as sp
 
 from qnnsym.equations.numbers import exact_decimals
 from qnnsym.errors import InputError
+from qnnsym.phase_space.integral_form import bracket_integral, series_verdict
 from qnnsym.phase_space.moyal import check_order, moyal_bracket, multi_indices, real_form
 from qnnsym.phase_space.ring import Element, NotClosed, Ring, element
 from qnnsym.phase_space.space import PhaseSpace
@@ -68,9 +69,9 @@ class MoyalEquation:
         if self._rows is None:
             raise InputError(
                 f"The Moyal series of H = {self.hamiltonian} does not end, so its table has infinitely "
-                f"many rows. Give "
-                "order=2 (or another power of hbar) to moyal_equation"
-                + (", or use .split(), which sums all orders." if self.separable else ".")
+                f"many rows. {series_verdict(self.hamiltonian, self.space).sentence} Give "
+                "order=2 (or another power of hbar) to moyal_equation, or take the integral form, .integral(W)"
+                + (", or .split(), which sums all orders." if self.separable else ".")
             )
         return self._rows
 
@@ -82,7 +83,7 @@ class MoyalEquation:
 
         Returns:
             The sum of the rows applied to W; where every order was asked for and the series does not end, the
-            closed form of the bracket.
+            closed form of the bracket, or its integral form with a warning that says why.
 
         Raises:
             InputError: when neither exists.
@@ -106,6 +107,17 @@ class MoyalEquation:
         for factor, orders in factors:
             total = total + ring.element(factor) * function.derivative(orders)
         return total.as_expr()
+
+    def integral(self, W: sp.Expr) -> sp.Expr:
+        """dW/dt with its parts that have no finite series as integrals, for any hbar and whatever the series does.
+
+        Arguments:
+            W: SymPy expression in x and p (an undefined function W(x, p) is fine).
+
+        Raises:
+            InputError: where H has terms that are neither p^j g(x) nor x^j g(p).
+        """
+        return bracket_integral(self.hamiltonian, W, self.space)
 
     def split(self, order: int | None = None) -> tuple[sp.Expr, sp.Expr]:
         """The two factors of the evolution, real, with all orders of hbar or up to one of them.
@@ -231,7 +243,7 @@ def moyal_equation(H: Any, space: PhaseSpace, order: int | None = None) -> Moyal
     Source: J. E. Moyal, Proc. Camb. Phil. Soc. 45, 99 (1949); W. B. Case, Am. J. Phys. 76, 937 (2008).
     """
     order = check_order(order)
-    hamiltonian = _real_function(H, space)
+    hamiltonian = real_function(H, space)
     kinetic, potential = _separate(hamiltonian, space)
     degree = _joint_degree(hamiltonian, space)
     if order is None and degree == inf:
@@ -253,7 +265,7 @@ def check_hamiltonian(H: Any, space: PhaseSpace) -> sp.Expr:
         InputError: when H is not a real, finite function on the phase space, or has symbols that are neither
             variables of the space nor declared parameters.
     """
-    hamiltonian = _real_function(H, space)
+    hamiltonian = real_function(H, space)
     known = {*space.variables, space.hbar, space.t, *space.defaults}
     names = {s.name: s for s in known}
     unknown: list[Any] = sorted(hamiltonian.free_symbols - known, key=str)
@@ -276,7 +288,7 @@ def check_hamiltonian(H: Any, space: PhaseSpace) -> sp.Expr:
     return hamiltonian
 
 
-def _real_function(H: Any, space: PhaseSpace) -> sp.Expr:
+def real_function(H: Any, space: PhaseSpace) -> sp.Expr:
     if isinstance(H, Element):
         H = H.as_expr()
     try:

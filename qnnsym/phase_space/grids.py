@@ -83,16 +83,17 @@ def numeric(expression: Any, variables: Sequence[sp.Symbol], values: Mapping[sp.
     return function
 
 
-def check_grid(x: Any, p: Any) -> tuple[np.ndarray, np.ndarray]:
+def check_grid(x: Any, p: Any, names: tuple[str, str] = ("x", "p")) -> tuple[np.ndarray, np.ndarray]:
     """The grid (x, p) as float arrays, after making sure that it is one.
 
     Arguments:
         x, p: uniform, ascending, endpoints excluded (the last point is one step before the period).
+        names: what messages call them.
 
     Raises:
         InputError: for arrays that are not one-dimensional, too short, not finite, not ascending or not uniform.
     """
-    return _axis(x, "x"), _axis(p, "p")
+    return _axis(x, names[0]), _axis(p, names[1])
 
 
 def _axis(values: Any, name: str) -> np.ndarray:
@@ -212,7 +213,7 @@ def propose_grid(
         chord = region if coherent else np.minimum(ROOM * chord, region)
         chord = chord * (1.0 if order is None else TRUNCATED)
     # The chord (hbar theta, hbar k) is resolved when pi/dp >= theta and pi/dx >= k.
-    counts = [_fast(region[axis] * chord[1 - axis] / (math.pi * hbar)) for axis in (0, 1)]
+    counts = [fast_count(region[axis] * chord[1 - axis] / (math.pi * hbar)) for axis in (0, 1)]
     if max(counts) > largest:
         raise InputError(
             f"A grid for x in [{low[0]:.3g}, {high[0]:.3g}] and p in [{low[1]:.3g}, {high[1]:.3g}] at hbar = {hbar:g} "
@@ -220,7 +221,7 @@ def propose_grid(
             "tolerance, raise hbar, or give grid=(x, p)."
         )
     centre = (low + high) / 2
-    x, p = (_points(centre[axis], region[axis], counts[axis]) for axis in (0, 1))
+    x, p = (spread(centre[axis], region[axis], counts[axis]) for axis in (0, 1))
     return x, p
 
 
@@ -239,18 +240,19 @@ def enlarged(
         step = axis[1] - axis[0]
         length = step * axis.size
         wanted = length * (GROWTH if outside else 1)
-        count = _fast(wanted / step * (GROWTH if sharp else 1))
+        count = fast_count(wanted / step * (GROWTH if sharp else 1))
         grows = (outside or sharp) and count <= largest
-        axes.append(_points(axis[0] + length / 2, wanted, count) if grows else axis)
+        axes.append(spread(axis[0] + length / 2, wanted, count) if grows else axis)
     return axes[0], axes[1]
 
 
-def _fast(points: float) -> int:
+def fast_count(points: float, smallest: int = SMALLEST) -> int:
     """An even number of points that transforms quickly, at least as many as asked for."""
-    return max(SMALLEST, 2 * fft.next_fast_len(math.ceil(points / 2 - 1e-9), real=True))
+    return max(smallest, 2 * fft.next_fast_len(math.ceil(points / 2 - 1e-9), real=True))
 
 
-def _points(centre: float, length: float, count: int) -> np.ndarray:
+def spread(centre: float, length: float, count: int) -> np.ndarray:
+    """A uniform axis of `count` points, its endpoint excluded."""
     return centre + length * (np.arange(count) / count - 0.5)
 
 

@@ -2,14 +2,16 @@
 
     f * g = f exp[(i hbar/2)(<-d_x ->d_p - <-d_p ->d_x)] g,      {{f, g}} = (f*g - g*f)/(i hbar)
 
-Three ways lead to a result, and all sum the same series: ring elements (exact, fast), plain SymPy derivatives
+Four ways lead to a result, and all sum the same series: ring elements (exact, fast), plain SymPy derivatives
 where an undefined function keeps the ring from closing, and shifted arguments where one operand is a sum of
 polynomials times exponentials (or sines, cosines) of linear forms, for which the infinite series sums to a
-translation.
+translation; Gaussian integration (`gaussians`) serves where both are polynomials times Gaussians. A bracket that
+none of them closes is returned as an integral (`integral_form`), with a warning that says why.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from math import factorial, inf
 from typing import Any
@@ -19,6 +21,7 @@ from flint import fmpq
 
 from qnnsym.equations.numbers import exact_decimals
 from qnnsym.errors import InputError
+from qnnsym.phase_space.gaussians import GaussianTerm, exponent_of, gaussian_terms, masked_parameters, star_gaussians
 from qnnsym.phase_space.ring import Element, NotClosed, Ring, element
 from qnnsym.phase_space.space import PhaseSpace
 
@@ -50,7 +53,9 @@ def star(f: Operand, g: Operand, space: PhaseSpace, order: int | None = None) ->
 def moyal_bracket(f: Operand, g: Operand, space: PhaseSpace, order: int | None = None) -> Any:
     """The Moyal bracket {{f, g}} = (f*g - g*f)/(i hbar), the Poisson bracket at hbar -> 0.
 
-    Arguments, Returns and Raises: as for `star`; the series has even powers of hbar only.
+    Arguments, Returns and Raises: as for `star`; the series has even powers of hbar only. For order=None and terms
+    p^j g(x), x^j g(p) without a closed form (kinetic plus potential energy on an undefined W), the integral form is
+    returned with a SeriesWarning that says whether the series converges.
 
     Source: J. E. Moyal, Proc. Camb. Phil. Soc. 45, 99 (1949):
         {{f, g}} = sum_s (-1)^s (hbar/2)^{2s} sum_{|a|+|b|=2s+1} (-1)^{|b|}/(a! b!)
@@ -65,7 +70,7 @@ def _product(f: Operand, g: Operand, space: PhaseSpace, order: int | None, brack
     try:
         left, right = _elements(f, g, space)
     except NotClosed:
-        left_expr, right_expr = _expression(f), _expression(g)
+        left_expr, right_expr = as_function(f), as_function(g)
         top = _top_order_of_expressions(left_expr, right_expr, space)
         if order is None and top == inf:
             return _closed_form(left_expr, right_expr, space, bracket)
@@ -88,7 +93,12 @@ def check_order(order: Any) -> int | None:
     )
 
 
-def _expression(f: Operand) -> sp.Expr:
+def as_function(f: Operand) -> sp.Expr:
+    """An operand as a SymPy expression with exact numbers.
+
+    Raises:
+        InputError: for what is no expression.
+    """
     if isinstance(f, Element):
         return f.as_expr()
     try:
@@ -115,12 +125,12 @@ def _elements(f: Operand, g: Operand, space: PhaseSpace) -> tuple[Element, Eleme
         ring = f.ring.union(g.ring)
         return ring.embed(f), ring.embed(g)
     if isinstance(f, Element) or isinstance(g, Element):
-        known, expression = (f, _expression(g)) if isinstance(f, Element) else (g, _expression(f))
+        known, expression = (f, as_function(g)) if isinstance(f, Element) else (g, as_function(f))
         other = element(expression, space)
         ring = known.ring.union(other.ring)
         pair = ring.embed(known), ring.embed(other)
         return pair if isinstance(f, Element) else (pair[1], pair[0])
-    left, right = _expression(f), _expression(g)
+    left, right = as_function(f), as_function(g)
     ring = Ring.of((left, right), space)
     return ring.element(left), ring.element(right)
 
@@ -253,19 +263,20 @@ def _sympy_series(
     return total
 
 
-# -- closed forms by translation -----------------------------------------------------------------------------
+# -- closed forms --------------------------------------------------------------------------------------------
 
 
 def _closed_form(f: sp.Expr, g: sp.Expr, space: PhaseSpace, bracket: bool) -> sp.Expr:
-    """exp(L) * g is a translation of g for linear L: sums of polynomials times such exponentials close.
+    """Waves translate what they are multiplied with, and Gaussians compose; other products are refused.
 
-    (P e^L) * g = e^L (P * g~) with g~(x, p) = g(x - (i hbar/2) dL/dp, p + (i hbar/2) dL/dx), and g * (P e^L)
-    with the opposite translation.
+    exp(L) * g is a translation of g for linear L: (P e^L) * g = e^L (P * g~) with
+    g~(x, p) = g(x - (i hbar/2) dL/dp, p + (i hbar/2) dL/dx), and g * (P e^L) with the opposite translation.
     """
-    for left, operand, other in ((True, f, g), (False, g, f)):
-        waves = _linear_waves(operand, space)
-        if waves is None:
+    left_terms, right_terms = gaussian_terms(f, space.variables), gaussian_terms(g, space.variables)
+    for left, terms, other in ((True, left_terms, g), (False, right_terms, f)):
+        if terms is None or not all(term.flat for term in terms):
             continue
+        waves = [(term.polynomial, exponent_of(term, space.variables)) for term in terms]
         result = sp.Add(*(_translated(wave, other, space, left) for wave in waves))
         if bracket:
             reverse = sp.Add(*(_translated(wave, other, space, not left) for wave in waves))
@@ -274,44 +285,93 @@ def _closed_form(f: sp.Expr, g: sp.Expr, space: PhaseSpace, bracket: bool) -> sp
                 if left
                 else -(reverse - result) / (sp.I * space.hbar)
             )
-        result = real_form(result)
-        try:
-            return element(result, space).as_expr()
-        except NotClosed:
-            return result
+        return _presented(result, space)
+    if left_terms is not None and right_terms is not None:
+        result = _gaussian_product(left_terms, right_terms, space)
+        if bracket:
+            reverse = _gaussian_product(right_terms, left_terms, space)
+            result = sp.expand((result - reverse) / (sp.I * space.hbar), power_exp=False)
+        return real_gaussians(result, space)
+    if bracket:
+        integral = _integral_form(f, g, space)
+        if integral is not None:
+            return integral
     raise InputError(
         f"No closed form was found for the {'Moyal bracket' if bracket else 'star product'} of {_short(f)} "
         f"and {_short(g)}: "
-        "the series in hbar does not end, and neither operand is a sum of polynomials times exponentials, "
-        "sines or "
-        "cosines of linear forms in x and p. Give order=2 (or another power of hbar) for a truncated result."
+        "the series in hbar does not end, and they are not sums of polynomials times exponentials, sines or cosines "
+        "of linear forms (one of them) or of Gaussians (both). Give order=2 (or another power of hbar) for a truncated "
+        "result, or take the integral form, star_integral(f, g, space)."
     )
 
 
-def _linear_waves(f: sp.Expr, space: PhaseSpace) -> list[tuple[sp.Expr, sp.Expr]] | None:
-    """[(P, L), ...] with f = sum P exp(L), P polynomial and L linear; None if f is not one."""
-    variables = space.variables
-    trigonometric = [
-        t for t in f.atoms(sp.sin, sp.cos, sp.sinh, sp.cosh) if t.free_symbols.intersection(variables)
-    ]
-    rewritten = f.xreplace({t: t.rewrite(sp.exp) for t in trigonometric})
-    waves: dict[sp.Expr, sp.Expr] = {}
-    for term in sp.Add.make_args(sp.expand(rewritten)):
-        polynomial: Any = sp.Integer(1)
-        exponent: Any = sp.Integer(0)
-        for factor in sp.Mul.make_args(term):
-            if isinstance(factor, sp.exp) and factor.free_symbols.intersection(variables):
-                exponent += factor.args[0]
-            else:
-                polynomial *= factor
-        exponent = sp.expand(exponent)
-        linear = exponent.is_polynomial(*variables) and all(
-            sp.diff(exponent, u, v) == 0 for u in variables for v in variables
+def _integral_form(f: sp.Expr, g: sp.Expr, space: PhaseSpace) -> sp.Expr | None:
+    """The bracket as an integral, where one operand has terms p^j g(x) and x^j g(p) only; says so by a warning."""
+    from qnnsym.phase_space import integral_form
+
+    for sign, first, second in ((1, f, g), (-1, g, f)):
+        try:
+            integral = integral_form.bracket_integral(first, second, space)
+        except InputError:
+            continue
+        verdict = integral_form.series_verdict(first, space)
+        warnings.warn(
+            f"The Moyal series does not end and has no closed form. {verdict.sentence} The bracket is returned in its "
+            "integral form; give order=2 (or another power of hbar) for the series cut there.",
+            integral_form.SeriesWarning,
+            stacklevel=5,
         )
-        if not (linear and polynomial.is_polynomial(*variables)):
-            return None
-        waves[exponent] = waves.get(exponent, sp.Integer(0)) + polynomial
-    return [(polynomial, exponent) for exponent, polynomial in waves.items()]
+        return sign * integral
+    return None
+
+
+def _gaussian_product(left: list[GaussianTerm], right: list[GaussianTerm], space: PhaseSpace) -> sp.Expr:
+    """Pair by pair; where one factor is a polynomial the series ends and is quicker than the integral."""
+    variables = space.variables
+    parts = []
+    for f in left:
+        for g in right:
+            plain = any(term.flat and term.linear.is_zero_matrix for term in (f, g))
+            if plain:
+                f_expr, g_expr = (t.polynomial * sp.exp(exponent_of(t, variables)) for t in (f, g))
+                parts.append(_product(f_expr, g_expr, space, None, bracket=False))
+            else:
+                parts.append(star_gaussians([f], [g], space))
+    return sp.Add(*parts)
+
+
+def real_gaussians(result: sp.Expr, space: PhaseSpace) -> sp.Expr:
+    """Conjugate pairs of exponentials as cosines, where that leaves no imaginary unit; exponents stay whole."""
+    if not result.has(sp.I) or not _real_somewhere(result):
+        return result
+    replaced: dict[Any, Any] = {}
+    for e in result.atoms(sp.exp):
+        if e.args[0].has(sp.I):
+            real, imaginary = sp.expand(e.args[0]).as_real_imag()
+            replaced[e] = sp.exp(real) * (sp.cos(imaginary) + sp.I * sp.sin(imaginary))
+    masks: dict[Any, Any] = {}
+    masked = masked_parameters(result.xreplace(replaced), space.variables, masks)
+    trigonometric = sp.expand(masked, power_exp=False).xreplace({mask: e for e, mask in masks.items()})
+    if trigonometric.has(sp.I):
+        trigonometric = sp.expand(trigonometric, power_exp=False)
+    return result if trigonometric.has(sp.I) else trigonometric
+
+
+def _real_somewhere(result: sp.Expr) -> bool:
+    """Whether a value at one point is real: where it is not, there is nothing to write with cosines."""
+    symbols = sorted(result.free_symbols, key=str)
+    point = {s: sp.Rational(2 * i + 7, 3 * i + 11) for i, s in enumerate(symbols)}
+    value = result.xreplace(point).evalf(20)
+    return not value.is_number or abs(sp.im(value)) < sp.Float(10) ** -12 * (1 + abs(value))
+
+
+def _presented(result: sp.Expr, space: PhaseSpace) -> sp.Expr:
+    """Real where it is, and in the ring's canonical form where it has one."""
+    result = real_form(result)
+    try:
+        return element(result, space).as_expr()
+    except NotClosed:
+        return result
 
 
 def _translated(wave: tuple[sp.Expr, sp.Expr], g: sp.Expr, space: PhaseSpace, left: bool) -> sp.Expr:

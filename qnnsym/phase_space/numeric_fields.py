@@ -52,16 +52,7 @@ def kernel_fields(name: str, kernels: Any, order: int | None, problem: Problem) 
             f"The kernels of {name} lack {', '.join(missing)}; generated are {', '.join(sorted(kernels))}. Use one of "
             "these orders, or evolve_wigner, which needs no kernels."
         )
-    listed = [n for n in kernels.parameters if n != problem.space.hbar.name]
-    if len(listed) != len(problem.parameters):
-        raise InputError(
-            f"The kernels of {name} take the parameters {', '.join(listed) or 'none'} and its space declares "
-            f"{', '.join(map(str, problem.parameters)) or 'none'}; generate the kernels anew: qnnsym generate {name}."
-        )
-    by_name = {s.name: value for s, value in problem.parameters.items()}
-    # A name that is no identifier was changed in the kernel; the order of declaration is kept.
-    ordered = [by_name.get(n, value) for n, value in zip(listed, problem.parameters.values(), strict=True)]
-    par = np.array([problem.hbar, *ordered])
+    par = kernel_parameters(name, kernels, problem)
 
     def field(factor: str) -> FlatField:
         kernel = kernels[field_name(factor, order)]
@@ -76,6 +67,24 @@ def kernel_fields(name: str, kernels: Any, order: int | None, problem: Problem) 
         return run
 
     return _fields(field, problem)
+
+
+def kernel_parameters(name: str, kernels: Any, problem: Problem) -> np.ndarray:
+    """hbar and the parameters in the order in which the kernels of a model take them.
+
+    Raises:
+        InputError: when the kernels were made for other parameters.
+    """
+    listed = [n for n in kernels.parameters if n != problem.space.hbar.name]
+    if len(listed) != len(problem.parameters):
+        raise InputError(
+            f"The kernels of {name} take the parameters {', '.join(listed) or 'none'} and its space declares "
+            f"{', '.join(map(str, problem.parameters)) or 'none'}; generate the kernels anew: qnnsym generate {name}."
+        )
+    by_name = {s.name: value for s, value in problem.parameters.items()}
+    # A name that is no identifier was changed in the kernel; the order of declaration is kept.
+    ordered = [by_name.get(n, value) for n, value in zip(listed, problem.parameters.values(), strict=True)]
+    return np.array([problem.hbar, *ordered])
 
 
 def _fields(field: Callable[[str], FlatField], problem: Problem) -> Fields:

@@ -16,6 +16,7 @@ from qnnsym.errors import InputError
 from qnnsym.phase_space import observables
 from qnnsym.phase_space.circle import check_circle, grown
 from qnnsym.phase_space.grids import LARGEST, check_grid, enlarged, propose_grid
+from qnnsym.phase_space.joint import evolve_joint, is_joint, joint_fields, model_fields
 from qnnsym.phase_space.numeric_fields import Fields, kernel_fields, text_fields
 from qnnsym.phase_space.observables import Observable
 from qnnsym.phase_space.problem import Problem, highest_power, with_values
@@ -102,8 +103,13 @@ def evolve_wigner(
     problem = Problem.of(
         H, space, hbar, values, dissipation=dissipation, kick=kick, period=period, periodic=periodic
     )  # fmt: skip
-    _check_split(problem)
     highest = highest_power(order)
+    if is_joint(problem, method):
+        return evolve_joint(
+            problem, W0, times, joint_fields(problem, highest),
+            grid=grid, method=method, step=step, tolerance=tolerance, e_ops=e_ops,
+            workers=workers, store_states=store_states, progress=progress,
+        )  # fmt: skip
     return _evolve(
         problem, W0, times, text_fields(problem, highest),
         grid=grid, order=highest, method=method, step=step, tolerance=tolerance, e_ops=e_ops,
@@ -140,28 +146,18 @@ def solve_model(model: Any, kernels: Any, derivation: Any = None, *, order: Any 
     beside = {name: settings.pop(name) for name in BESIDE if name in settings}
     H, beside["kick"], values = with_values(model.hamiltonian, model.space, model.values, beside.get("kick"))
     problem = Problem.of(H, model.space, model.hbar, values, **beside)
-    _check_split(problem)
     highest = highest_power(settings.pop("order"))
     settings["e_ops"] = {**observed(model.observe), **observed(settings.get("e_ops"))}
+    if is_joint(problem, settings.get("method")):
+        solution = evolve_joint(
+            problem, model.state, model.times, model_fields(model.name, kernels, highest, problem), **settings
+        )
+        solution.provenance = {"model": model.name, "signature": kernels.signature, **solution.provenance}
+        return solution
     fields = kernel_fields(model.name, kernels, highest, problem)
     solution = _evolve(problem, model.state, model.times, fields, order=highest, **settings)
     solution.provenance = {"model": model.name, "signature": kernels.signature, **solution.provenance}
     return solution
-
-
-def _check_split(problem: Problem) -> None:
-    """The split operators need H = T(p) + U(x) with one degree of freedom; another solver would be chosen here."""
-    space, equation = problem.space, problem.equation
-    if space.dimension != 1:
-        raise InputError(
-            f"{space!r} has {space.dimension} degrees of freedom; grids are built for one so far. Reduce the model "
-            "to one degree of freedom, or use moyal_equation for the table of terms."
-        )
-    if not equation.separable:
-        raise InputError(
-            f"H = {equation.hamiltonian} mixes x and p; only kinetic + potential, H = T(p) + U(x), is solved on the "
-            "grid so far. Separate H by a canonical transformation, or use moyal_equation for the table of terms."
-        )
 
 
 def _evolve(

@@ -74,6 +74,11 @@ class PhaseSpace:
         return self.x + self.p
 
     @property
+    def operator_of(self) -> dict[sp.Symbol, sp.Symbol]:
+        """{variable: operator} of all positions and momenta."""
+        return dict(zip(self.variables, self.X + self.P, strict=True))
+
+    @property
     def k(self) -> tuple[sp.Symbol, ...]:
         """Real Symbols of the wave numbers conjugate to x."""
         return self._conjugate("k")
@@ -139,6 +144,26 @@ class PhaseSpace:
         from qnnsym.phase_space.ring import element
 
         return element(f, self)
+
+    def parity(self) -> sp.Expr:
+        """The parity operator |x> -> |-x> (all degrees of freedom), for words given to weyl_symbol."""
+        from qnnsym.phase_space.operators import Parity
+
+        return Parity(self.dimension)
+
+    def ket_bra(self, n: Any, m: Any, mass: Any = 1, omega: Any = 1) -> sp.Expr:
+        """The operator |n><m| of a harmonic oscillator, for words given to weyl_symbol.
+
+        Arguments:
+            n, m: non-negative integers, or tuples of them over degrees of freedom.
+            mass, omega: the oscillator (positive), one value or one per degree of freedom.
+
+        Raises:
+            InputError: for quantum numbers that are not non-negative integers.
+        """
+        from qnnsym.phase_space.operators import ket_bra
+
+        return ket_bra(self, n, m, mass, omega)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PhaseSpace) and (self.x, self.p) == (other.x, other.p)

@@ -17,6 +17,7 @@ from qnnsym.errors import InputError
 from qnnsym.phase_space.equation import MoyalEquation, check_hamiltonian, moyal_equation
 from qnnsym.phase_space.fields import ORDERS, field_equations
 from qnnsym.phase_space.open_steps import beside, kick_steps, open_steps
+from qnnsym.phase_space.parts import Parts
 from qnnsym.phase_space.space import PhaseSpace
 
 # Printed where the series does not end and no order was asked for.
@@ -89,8 +90,8 @@ def derive(model: Model, order: int | None = None) -> Derivation:
             derivation.latex["Kick"] = (
                 rf"\hat W \to e^{{{sign}i {letter}}} \hat W, \quad {letter} = {sp.latex(kicks.factor())}"
             )
-        if space.dimension == 1 and not hamiltonian.atoms(AppliedUndef):
-            derivation.equations = field_equations(exact, kicks=kicks)
+    if not hamiltonian.atoms(AppliedUndef):
+        derivation.equations = field_equations(exact, kicks=kicks)
     return derivation
 
 
@@ -121,6 +122,8 @@ def steps(exact: MoyalEquation, table: MoyalEquation) -> Iterable[Step]:
     yield _series_step(exact, table)
     if exact.separable:
         yield from _split_steps(exact)
+    else:
+        yield from _mixed_steps(exact)
 
 
 def _split_steps(exact: MoyalEquation) -> Iterable[Step]:
@@ -164,9 +167,60 @@ def _split_steps(exact: MoyalEquation) -> Iterable[Step]:
             ]
         ),
     )
+    yield from (_cut_step(exact, order, ranges) for order in ORDERS if order is not None)
     if space.dimension == 1:
-        yield from (_cut_step(exact, order, ranges) for order in ORDERS if order is not None)
         yield _integral_step(exact, big_v)
+
+
+def _mixed_steps(exact: MoyalEquation) -> Iterable[Step]:
+    """What splits off an H that mixes x and p, and the rows that are left, from which kernels are generated."""
+    space, parts = exact.space, Parts.of(exact)
+    pieces = (parts.kinetic, parts.potential, parts.mixed)
+    yield Step(
+        "What splits and what mixes",
+        "What depends on the momenta or on the positions alone has a factor with all orders of hbar; the rest keeps "
+        "its table of terms.",
+        f"H = {sp.latex(exact.hamiltonian)}",
+        rf"T = {sp.latex(pieces[0])}, \quad U = {sp.latex(pieces[1])}, \quad M = {sp.latex(pieces[2])}",
+        SymbolicZero(
+            [exact.hamiltonian - sp.Add(*pieces), *_mixed(parts.kinetic, space.x), *_mixed(parts.potential, space.p)]
+        ),
+    )
+    wave = {**dict(zip(space.x, space.k, strict=True)), **dict(zip(space.p, space.theta, strict=True))}
+    full = sp.I * _shifted(exact.hamiltonian, space.variables, space.theta + tuple(-k for k in space.k), space)
+    ranges = _ranges(exact, space.variables + space.k + space.theta)
+    for order in ORDERS:
+        if order is None and not parts.ends:
+            continue
+        kinetic, potential = parts.split(order)
+        found = sp.I * (potential - kinetic) + sp.Add(
+            *(
+                row.coefficient
+                * sp.Mul(*((sp.I * wave[v]) ** n for v, n in zip(space.variables, row.dx + row.dp, strict=True)))
+                for row in parts.rows(order)
+            )
+        )
+        if order is None:
+            yield Step(
+                "Factors and rows, all orders",
+                "On a plane wave the two factors and the rows of the mixed part together are a difference of shifted "
+                "arguments: nothing is left out.",
+                rf"K = {sp.latex(kinetic)},\quad V = {sp.latex(potential)}",
+                r"iV - iK + \sum_r c_r(x, p)\, (ik)^{\alpha_r} (i\theta)^{\beta_r} = "
+                r"\tfrac{i}{\hbar}\left[H(x + \tfrac{\hbar\theta}{2}, p - \tfrac{\hbar k}{2}) - "
+                r"H(x - \tfrac{\hbar\theta}{2}, p + \tfrac{\hbar k}{2})\right]",
+                NumericAgreement([(_sample(found), _sample(full))], ranges, by="shifted arguments"),
+            )
+            continue
+        power = _left_out(exact, order)
+        yield Step(
+            f"Factors and rows cut at hbar^{order}",
+            f"Up to hbar^{order}, what kernels of this order compute is the difference of shifted arguments.",
+            rf"K_{{{order}}} = {sp.latex(kinetic)},\quad V_{{{order}}} = {sp.latex(potential)}",
+            rf"\text{{difference}} = \mathcal{{O}}(\hbar^{{{power}}})",
+            _vanishing(exact, found - full, power, ranges),
+            "H is smooth where the state lives.",
+        )
 
 
 def _series_step(exact: MoyalEquation, table: MoyalEquation) -> Step:

@@ -15,10 +15,10 @@ from qnnsym.solvers.cache import numba_cache
 
 @dataclass(frozen=True)
 class Kernels(Mapping[str, Any]):
-    """The kernels of one model, {name: compiled function}.
+    """The kernels of one model, {name: compiled function}; each is compiled when it is first asked for.
 
     Attributes:
-        functions: compiled functions `f(t, state, ext, par, dims, work, rates)` by name.
+        functions: functions `f(t, state, ext, par, dims, work, rates)` by name.
         signature: content hash of the text they were compiled from.
         parameters: names of the scalars, in the order in which `par` begins.
         path: the file they were loaded from.
@@ -32,7 +32,13 @@ class Kernels(Mapping[str, Any]):
     notes: tuple[str, ...] = field(default=())
 
     def __getitem__(self, name: str) -> Any:
-        return self.functions[name]
+        function = self.functions[name]
+        if not function.signatures:
+            function.compile(function.py_func.__globals__["SIGNATURE"])
+        return function
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.functions
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.functions)
@@ -48,7 +54,7 @@ def load_kernels(
     parameters: Sequence[str] = (),
     cache_dir: Path | None = None,
 ) -> Kernels:
-    """Import a generated module and compile its kernels, or take them from numba's cache.
+    """Import a generated module, whose kernels are compiled, or taken from numba's cache, on first use.
 
     Arguments:
         path: the generated file.

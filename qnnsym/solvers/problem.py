@@ -6,7 +6,7 @@ import importlib
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from qnnsym.errors import InputError, SolverError
 from qnnsym.solvers import stiff
 from qnnsym.solvers.cache import numba_cache
 from qnnsym.solvers.events import Crossings, Event, Watch
+from qnnsym.solvers.memory import Memory
 from qnnsym.solvers.progress import Progress
 from qnnsym.solvers.solution import Solution, Status, as_times, finite_array
 from qnnsym.solvers.tableaus import METHODS, Tableau
@@ -28,24 +29,28 @@ AUTO = {"auto": "dop853"}
 CULPRIT = 9
 # Position of the outputs among the arguments of `stepping.advance`.
 OUTPUTS = 15
+# And of what is kept of the past.
+MEMORY = 28
 # Seconds between two returns to Python: a bar moves, Ctrl-C is heard.
 BREATH = 0.05
 
 
 @cache
-def driver(cache_dir: Path | None) -> Any:
-    """The compiled driver's module, from numba's cache in this folder."""
+def driver(cache_dir: Path | None, name: str = "stepping") -> Any:
+    """The compiled driver's module, or its counterpart for lanes, from numba's cache in this folder."""
     from numba.core.errors import NumbaExperimentalFeatureWarning
 
     with numba_cache(cache_dir), warnings.catch_warnings():
         # Kernels are first-class functions on purpose: see the top of `stepping`.
         warnings.simplefilter("ignore", NumbaExperimentalFeatureWarning)
-        return importlib.import_module("qnnsym.solvers.stepping")
+        return importlib.import_module(f"qnnsym.solvers.{name}")
 
 
 @cache
-def _combinations(name: str) -> tuple[np.ndarray, ...]:
-    return METHODS[name].combinations()
+def _combinations(name: str) -> tuple[Any, ...]:
+    """What the driver takes of a tableau: its combinations of slopes, nodes, and numbers of slopes."""
+    tableau = METHODS[name]
+    return (*tableau.combinations(), np.array(tableau.c), tableau.stages, len(tableau.c))
 
 
 class _FirstClass:
@@ -125,10 +130,19 @@ class Problem:
         self.tangent, self.events = tangent, tuple(events)
         self.cache_dir = cache_dir
 
-    @property
+    def memory(self) -> Memory:
+        """What the driver keeps of the past; delay equations alone keep anything."""
+        return Memory()
+
+    @cached_property
     def driver(self) -> Any:
         """The compiled driver's module."""
         return driver(self.cache_dir)
+
+    @cached_property
+    def first_class(self) -> Any:
+        """The kernel as the driver takes it."""
+        return _first_class(self.kernel, self.driver.KERNEL.signature)
 
     def solve(
         self,
@@ -241,27 +255,31 @@ class Run:
         self.compiled = problem.driver
         self.names = problem.names
         self.y = problem.state.copy()
-        n, total = self.y.size, len(tableau.c)
+        n, adaptive = self.y.size, tableau.adaptive
         self.times = times
         self.outputs = np.empty((times.size, n))
         self.outputs[0] = self.y
-        self.scalars = np.array([times[0], step or 0.0 if tableau.adaptive else 0.0])
+        self.scalars = np.array([times[0], step or 0.0 if adaptive else 0.0])
         self.counts = np.zeros(self.compiled.COUNTS, np.int64)
         self.counts[5] = 1
-        stops, recorded = _stops(times, problem.breakpoints, everywhere=not tableau.adaptive)
+        stops, recorded = _stops(times, problem.breakpoints, everywhere=not adaptive)
         # Without outputs between the stops nothing is interpolated, and the memory for it is not taken.
-        between = tableau.adaptive and (times.size - 1 > np.count_nonzero(recorded >= 0) or bool(problem.events))
-        slopes = total if between else tableau.stages + tableau.adaptive
+        self.memory = problem.memory()
+        outputs_inside = times.size - 1 > np.count_nonzero(recorded >= 0)
+        between = adaptive and (outputs_inside or bool(problem.events) or self.memory.active)
+        slopes = len(tableau.c) if between else tableau.stages + adaptive
         self.watch = Watch(problem.events, problem.names, self.y)
-        limit = tableau.stability if method in AUTO and n <= stiff.LARGEST and not problem.events else 0.0
+        explicit = problem.events or self.memory.active or n > stiff.LARGEST or method not in AUTO
+        limit = 0.0 if explicit else tableau.stability
+        self.counts[self.compiled.USED] = self.memory.used
+        ext = np.zeros(problem.table.channels + len(self.memory.channels))
         self._arguments = (
-            _first_class(problem.kernel, self.compiled.KERNEL.signature), self.y,
-            np.empty((slopes, n)), np.empty(n), np.empty((2 * tableau.adaptive, n)),
+            problem.first_class, self.y,
+            np.empty((slopes, n)), np.empty(n), np.empty((2 * adaptive, n)),
             np.empty((self.compiled.DENSE_VECTORS * between, n)),
-            problem.table.breaks, problem.table.pieces, np.zeros(problem.table.channels), problem.par, problem.dims,
+            problem.table.breaks, problem.table.pieces, ext, problem.par, problem.dims,
             np.zeros(problem.work_size), stops, recorded, self.times, self.outputs,
-            *_combinations(name), np.array(tableau.c), tableau.stages, total, *self.watch.arrays,
-            rtol, atol, step or 0.0, limit,
+            *_combinations(name), *self.watch.arrays, *self.memory.arrays, rtol, atol, step or 0.0, limit,
         )  # fmt: skip
 
     def march(
@@ -332,6 +350,10 @@ class Run:
                     self.counts[hits] = 0
                 if self.counts[0] == compiled.FULL:
                     self.counts[0] = 0
+                elif self.counts[0] == compiled.CROWDED:
+                    self.counts[0] = 0
+                    self.counts[compiled.USED] = self.memory.make_room(self.t)
+                    self._arguments = (*self._arguments[:MEMORY], *self.memory.arrays, *self._arguments[MEMORY + 6 :])
                 elif self.counts[0]:
                     return endings[int(self.counts[0])]
                 if bar is not None:

@@ -43,7 +43,7 @@ class Solution:
         provenance: model, signature and parameters of the run.
         expect: {name: (n,) expectation values}.
         grid: the coordinate arrays of a state's axes, where it lives on a grid.
-        names: names of the components of a flat state.
+        names: names of the components of a flat state, or of the axes of a grid other than (x, p).
         crossings: what each event recorded (times and states), in the order of the events.
     """
 
@@ -63,6 +63,11 @@ class Solution:
     def success(self) -> bool:
         """Whether the last time, or a terminal event, was reached."""
         return self.status in (Status.SUCCESS, Status.EVENT)
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Names of the axes of a state that lives on a grid."""
+        return self.names if self.grid is not None and self.names else ("x", "p")
 
     @property
     def final(self) -> np.ndarray:
@@ -93,13 +98,13 @@ class Solution:
 
         coordinates: dict[str, Any] = {"time": ("time", self.times, {"units": "1", "long_name": "time"})}
         variables: dict[str, Any] = {}
-        axes = ("x", "p")
+        axes = self.axes
         if self.grid is not None:
             for axis, values in zip(axes, self.grid, strict=True):
                 coordinates[axis] = (axis, values, {"units": "1", "long_name": f"phase-space coordinate {axis}"})
         if self.states is not None:
             if self.grid is not None:
-                meaning = {"units": "1", "long_name": "Wigner function, normalised to iint W dx dp = 1"}
+                meaning = {"units": "1", "long_name": f"Wigner function of {', '.join(axes)}, its integral is 1"}
                 variables["W"] = (("time", *axes), self.states, meaning)
             else:
                 variables["state"] = (("time", "component"), self.states, {"units": "1", "long_name": "flat state"})
@@ -112,6 +117,7 @@ class Solution:
             "Conventions": "CF-1.10",
             "title": str(self.provenance.get("model", "qnnsym solution")),
             "status": self.status.name,
+            "axes": json.dumps(list(axes) if self.grid is not None else []),
             "expectation_names": json.dumps(list(self.expect)),
             "checks": json.dumps(list(checks)),
             "library_versions": json.dumps(library_versions()),
@@ -138,14 +144,16 @@ class Solution:
     @classmethod
     def _from_dataset(cls, dataset: Any) -> Solution:
         names = _variables(json.loads(dataset.attrs["expectation_names"]))
+        axes = tuple(json.loads(dataset.attrs.get("axes", '["x", "p"]' if "x" in dataset.coords else "[]")))
         states = next((dataset[name].values for name in ("W", "state") if name in dataset), None)
         return cls(
             times=dataset["time"].values,
             states=states,
             status=Status[dataset.attrs["status"]],
             expect={name: dataset[variable].values for name, variable in names.items()},
-            grid=(dataset["x"].values, dataset["p"].values) if "x" in dataset.coords else None,
-            names=tuple(map(str, dataset["component"].values)) if "component" in dataset.coords else (),
+            grid=tuple(dataset[name].values for name in axes) or None,
+            names=tuple(map(str, dataset["component"].values)) if "component" in dataset.coords
+            else axes if axes != ("x", "p") else (),
             **{key: json.loads(dataset.attrs[key]) for key in _RECORDS},
         )
 

@@ -130,7 +130,7 @@ class Record:
 def warnings(diagnostics: Mapping[str, float], tolerance: float, run: Steps) -> list[str]:
     """Sentences about what should not be overlooked."""
     found = []
-    is_open = bool(run.propagator.relaxation)
+    is_open = bool(getattr(getattr(run, "propagator", None), "relaxation", None))
     error = diagnostics["estimated_error"]
     if not error <= tolerance:
         remedy = (

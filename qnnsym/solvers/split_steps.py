@@ -39,6 +39,7 @@ class Steps:
         self.rate = 0.5 * tolerance / span  # half: the steps between two measurements are not seen
         self.typical = span / (times.size - 1)
         self.h = step or 0.0
+        self.ceiling = math.inf  # no longer step is stable; set where the method is not stable with all of them
         self.floor = 0.0  # error per unit time that no shorter step removes: the grid's, or rounding
         self.refused: list[tuple[float, float]] = []  # steps and errors per unit time refused since the last pair
         self.sum, self.coefficient = 0.0, 0.0  # the local error of a step h is coefficient * h^(q+1)
@@ -72,7 +73,7 @@ class Steps:
                 self._pilot(w, sign, now)
             power = self.composition.order + 1
             if not count:
-                count = max(1, math.ceil((1 - done) * length / self.h * (1 - 1e-12)))
+                count = max(1, math.ceil((1 - done) * length / min(self.h, self.ceiling) * (1 - 1e-12)))
             if not self.fixed and count > MAX_STEPS:
                 self.exhausted = True
                 return

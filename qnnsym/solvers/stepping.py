@@ -7,23 +7,27 @@ goes on where it was. Importing this module compiles it or loads it from numba's
     scalars   t, step of the next attempt
     counts    status, accepted, rejected, evaluations, next stop, next output, first slope known, fixed steps left,
               last attempt rejected, index of a component that is not finite, steps at the limit of stability,
-              steps below it since, crossings in `hits`
+              steps below it since, crossings in `hits`, pieces in `store`
     rows, weights, filled
               the tableau, a linear combination of slopes in each row: those of the stages, of the dense output's extra
               stages, then SOLUTION, ERROR5, ERROR3, four of the dense output and STABILITY from `solution` on
     planes, levels, senses, terminal, values, hits
               events: planes[e] . y = levels[e], crossed upwards, downwards or both (senses 1, -1, 0); values[e] is the
               difference at the last state; a line of hits is time, event and state of a crossing
+    lags, channels, kept, mesh, store, refit
+              what delay equations read of the past: see `lagged`
 """
 
 import numpy as np
 from numba import njit, types
 
-RUNNING, DONE, STEP_TOO_SMALL, NON_FINITE, STIFF, EVENT, FULL = 0, 1, 2, 3, 4, 5, 6
+from qnnsym.solvers.lagged import fill_lagged, keep_step
+
+RUNNING, DONE, STEP_TOO_SMALL, NON_FINITE, STIFF, EVENT, FULL, CROWDED = 0, 1, 2, 3, 4, 5, 6, 7
 T, STEP = 0, 1
 STATUS, ACCEPTED, REJECTED, EVALUATIONS, STOP, OUTPUT, SLOPE, LEFT, RETRY, CULPRIT = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
-LIMITED, FREE, HITS = 10, 11, 12
-COUNTS = 13
+LIMITED, FREE, HITS, USED = 10, 11, 12, 13
+COUNTS = 14
 SOLUTION, ERROR5, ERROR3, DENSE, STABILITY = 0, 1, 2, 3, 7
 # Hairer's test of stiffness: so many steps at the limit of stability, and so many below that acquit again.
 CONVICTED, ACQUITTED = 15, 6
@@ -40,7 +44,7 @@ KERNEL = types.FunctionType(types.void(_number, _vector, _vector, _vector, _inte
 def fill_external(breaks, pieces, t, inside, ext):
     """Values at t of piecewise polynomials; at a break, those of the piece on the side of `inside`."""
     if breaks.size == 2 and pieces.shape[1] == 1:
-        for channel in range(ext.size):
+        for channel in range(pieces.shape[2]):
             ext[channel] = pieces[0, 0, channel]
         return
     last = breaks.size - 2
@@ -50,11 +54,23 @@ def fill_external(breaks, pieces, t, inside, ext):
     at = min(max(at, 0), last)
     x = t - breaks[at]
     degree = pieces.shape[1]
-    for channel in range(ext.size):
+    for channel in range(pieces.shape[2]):
         value = pieces[at, degree - 1, channel]
         for power in range(degree - 2, -1, -1):
             value = value * x + pieces[at, power, channel]
         ext[channel] = value
+
+
+@njit(
+    types.void(_vector, _cube, _vector, _table, _vector, _cube, _integer, _number, _number, _vector),
+    cache=True,
+    error_model="numpy",
+)
+def fill(breaks, pieces, lags, channels, mesh, store, used, t, inside, ext):
+    """Signals, then lagged values, at t; where they jump, those on the side of `inside`."""
+    fill_external(breaks, pieces, t, inside, ext)
+    if lags.size:
+        fill_lagged(lags, channels, mesh, store, used, t, inside, pieces.shape[2], ext)
 
 
 @njit(
@@ -224,6 +240,7 @@ def at_limit(spare, slopes, stages, limit, h):
         _vector, _integers, _vector, _matrix,  # stops, recorded, times, outputs
         _table, _matrix, _integers, _vector, _integer, _integer,  # rows, weights, filled, c, stages, solution
         _matrix, _vector, _integers, _integers, _vector, _matrix,  # planes, levels, senses, terminal, values, hits
+        _vector, _table, _table, _vector, _cube, _matrix,  # lags, channels, kept, mesh, store, refit
         _number, _number, _number, _number, _integer,  # rtol, atol, step, limit, budget
         _vector, _integers,  # scalars, counts
     ),
@@ -234,7 +251,7 @@ def at_limit(spare, slopes, stages, limit, h):
 def advance(
     rhs, y, slopes, new, spare, dense, breaks, pieces, ext, par, dims, work, stops, recorded, times, outputs,
     rows, weights, filled, c, stages, solution, planes, levels, senses, terminal, values, hits,
-    rtol, atol, step, limit, budget, scalars, counts,
+    lags, channels, kept, mesh, store, refit, rtol, atol, step, limit, budget, scalars, counts,
 ):  # fmt: skip
     """Take at most `budget` steps towards the last stop; outputs between stops come from the dense output.
 
@@ -245,6 +262,10 @@ def advance(
     roots = np.empty(events)
     adaptive = filled[solution + ERROR5] > 0
     order = 8.0
+    # No step reaches beyond the shortest lag: what lies before it is known then.
+    shortest = np.inf
+    for lag in lags:
+        shortest = min(shortest, lag * (1.0 + 1e-12))
     for _ in range(budget):
         if counts[STOP] == stops.size:
             counts[STATUS] = DONE
@@ -252,29 +273,33 @@ def advance(
         if events > hits.shape[0] - counts[HITS]:
             counts[STATUS] = FULL
             return
+        used = counts[USED]
+        if lags.size and used == store.shape[0]:
+            counts[STATUS] = CROWDED
+            return
         t, stop = scalars[T], stops[counts[STOP]]
         sign = 1.0 if stop >= t else -1.0
         distance = abs(stop - t)
         if counts[SLOPE] == 0:
-            fill_external(breaks, pieces, t, stop, ext)
+            fill(breaks, pieces, lags, channels, mesh, store, used, t, stop, ext)
             rhs(t, y, ext, par, dims, work, slopes[0])
             counts[EVALUATIONS] += 1
             counts[SLOPE] = 1
             if not adaptive:
                 counts[LEFT] = max(1, int(np.ceil(distance / step * (1.0 - 1e-12))))
             elif scalars[STEP] == 0.0:
-                h = min(first_step(y, slopes[0], slopes[0], 0.0, order, rtol, atol), distance)
+                h = min(first_step(y, slopes[0], slopes[0], 0.0, order, rtol, atol), distance, shortest)
                 for i in range(y.size):
                     new[i] = y[i] + sign * h * slopes[0, i]
-                fill_external(breaks, pieces, t + sign * h, t, ext)
+                fill(breaks, pieces, lags, channels, mesh, store, used, t + sign * h, t, ext)
                 rhs(t + sign * h, new, ext, par, dims, work, slopes[1])
                 counts[EVALUATIONS] += 1
                 guess = first_step(y, slopes[0], slopes[1], h, order, rtol, atol)
                 scalars[STEP] = guess if guess > 0.0 else 1e-6 * distance
-        h = distance / counts[LEFT] if not adaptive else min(scalars[STEP], distance)
+        h = distance / counts[LEFT] if not adaptive else min(scalars[STEP], distance, shortest)
         # A sliver of a step before a stop would waste twelve evaluations: stretch or halve instead.
         if adaptive and h < distance < 1.01 * h:
-            h = distance
+            h = distance if distance <= shortest else 0.5 * distance
         last = h == distance
         if adaptive and not last and h <= 16.0 * 2.2e-16 * max(abs(t), abs(stop)):
             counts[STATUS] = STEP_TOO_SMALL
@@ -284,12 +309,12 @@ def advance(
         for s in range(1, stages):
             combine(y, 1.0, slopes, rows, weights, filled, s, sign * h, new)
             at = after if c[s] == 1.0 else t + c[s] * sign * h
-            fill_external(breaks, pieces, at, middle, ext)
+            fill(breaks, pieces, lags, channels, mesh, store, used, at, middle, ext)
             rhs(at, new, ext, par, dims, work, slopes[s])
         counts[EVALUATIONS] += stages - 1
         combine(y, 1.0, slopes, rows, weights, filled, solution + SOLUTION, sign * h, new)
         if adaptive:
-            fill_external(breaks, pieces, after, middle, ext)
+            fill(breaks, pieces, lags, channels, mesh, store, used, after, middle, ext)
             rhs(after, new, ext, par, dims, work, slopes[stages])
             counts[EVALUATIONS] += 1
             for n in range(2):
@@ -311,7 +336,7 @@ def advance(
             # The stop, not the error, may have shortened this step: then the earlier length is kept.
             scalars[STEP] = max(scalars[STEP], h * growth) if last else h * growth
             ended, share = -1, 1.0
-            wanted = counts[OUTPUT] < times.size and (after - times[counts[OUTPUT]]) * sign > 0.0
+            wanted = kept.shape[0] > 0 or (counts[OUTPUT] < times.size and (after - times[counts[OUTPUT]]) * sign > 0.0)
             for e in range(events):
                 value = height(planes, e, levels, new)
                 roots[e] = 2.0
@@ -322,10 +347,13 @@ def advance(
             if wanted:
                 for s in range(stages + 1, solution):
                     combine(y, 1.0, slopes, rows, weights, filled, s, sign * h, spare[0])
-                    fill_external(breaks, pieces, t + c[s] * sign * h, middle, ext)
+                    fill(breaks, pieces, lags, channels, mesh, store, used, t + c[s] * sign * h, middle, ext)
                     rhs(t + c[s] * sign * h, spare[0], ext, par, dims, work, slopes[s])
                 counts[EVALUATIONS] += solution - stages - 1
                 interpolant(y, new, slopes, rows, weights, filled, solution, stages, sign * h, dense)
+                if kept.shape[0] > 0:
+                    keep_step(y, new, dense, lags, kept, mesh, store, used, refit, t, after)
+                    counts[USED] += 1
             for e in range(events):
                 value = height(planes, e, levels, new)
                 if roots[e] == 0.0:
@@ -382,7 +410,7 @@ def advance(
             slopes[0, :] = slopes[stages]
         else:
             counts[LEFT] -= 1
-            fill_external(breaks, pieces, after, stop, ext)
+            fill(breaks, pieces, lags, channels, mesh, store, used, after, stop, ext)
             rhs(after, y, ext, par, dims, work, slopes[0])
             counts[EVALUATIONS] += 1
         if counts[STATUS]:
@@ -400,6 +428,7 @@ def advance(
         _vector, _integers, _vector,
         _table, _matrix, _integers, _vector, _integer, _integer,
         _matrix, _vector, _integers, _integers, _vector, _matrix,
+        _vector, _table, _table, _vector, _cube, _matrix,
         _number, _number, _number, _number, _integer,
     ),
     cache=True,
@@ -410,7 +439,7 @@ def march(
     states, outputs, statuses, reached, tallies, first, beyond,
     rhs, y, slopes, new, spare, dense, breaks, pieces, ext, par, dims, work, stops, recorded, times,
     rows, weights, filled, c, stages, solution, planes, levels, senses, terminal, values, hits,
-    rtol, atol, step, limit, max_steps,
+    lags, channels, kept, mesh, store, refit, rtol, atol, step, limit, max_steps,
 ):  # fmt: skip
     """Whole integrations of the trajectories first .. beyond - 1, one after the other, each as `advance` does it.
 
@@ -429,7 +458,7 @@ def march(
         advance(
             rhs, y, slopes, new, spare, dense, breaks, pieces, ext, par, dims, work, stops, recorded, times,
             outputs[trajectory], rows, weights, filled, c, stages, solution, planes, levels, senses, terminal, values,
-            hits, rtol, atol, step, limit, max_steps, scalars, counts,
+            hits, lags, channels, kept, mesh, store, refit, rtol, atol, step, limit, max_steps, scalars, counts,
         )  # fmt: skip
         statuses[trajectory], reached[trajectory] = counts[STATUS], scalars[T]
         for n in range(3):

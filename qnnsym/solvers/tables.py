@@ -67,7 +67,7 @@ def tabulate(
     low, high = min(start, stop), max(start, stop)
     inner = sorted(b for b in breakpoints if low < b < high)
     edges = [low, *inner, high]
-    nodes, to_chebyshev, to_powers = _interpolation()
+    nodes, to_chebyshev, to_powers = interpolation_matrices()
     tests = np.linspace(0.02, 0.98, 9)
     narrow = max(1e-13 * max(1.0, high - low), 16 * np.finfo(float).eps * max(abs(low), abs(high)))
     waiting = list(pairwise(edges))[::-1]
@@ -103,7 +103,7 @@ def _powers(x: np.ndarray) -> np.ndarray:
     return np.vander(x, DEGREE + 1, increasing=True)
 
 
-def _interpolation() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def interpolation_matrices() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Nodes in [0, 1], the matrix from values there to Chebyshev coefficients, and from these to powers.
 
     The inverse Vandermonde matrix in one piece would amplify rounding to 1e-12. Chebyshev coefficients come without

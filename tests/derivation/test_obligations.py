@@ -248,3 +248,10 @@ def test_one_point_with_another_power_fails():
 def test_an_obligation_that_claims_nothing_proves_nothing(obligation):
     found = proof(obligation)
     assert not found.holds and "nothing" in found.detail
+
+
+def test_cancelling_digits_are_no_disagreement_and_a_difference_stays_one():
+    power = (x + 1) ** 120
+    written_out = sp.expand(power)
+    assert NumericAgreement([(power, written_out)], {x: (-2, -1.5)}).discharge().holds
+    assert not NumericAgreement([(power, written_out + sp.Rational(1, 10**30))], {x: (-2, -1.5)}).discharge().holds

@@ -263,6 +263,30 @@ def test_an_ensemble_is_its_trajectories_one_by_one():
             numerics.solve_ensemble(cases.equations(), wrong, (0, 1), INPUTS, kernels=cases.kernels())
 
 
+def test_many_trajectories_go_eight_at_a_time_unless_the_user_says_otherwise(monkeypatch):
+    eqs, times = cases.equations(), (0, 2, 5)
+    moving = np.concatenate([np.ones(2 * N), MASK.ravel(), FREE.ravel()])
+    states = moving * np.random.default_rng(3).normal(size=(70, STATE.size)) / 2
+    inputs = lambda t: np.array([np.sin(t), 0.3])  # noqa: E731
+    given = {"inputs": inputs, "kernels": cases.kernels(), "rtol": 1e-10}
+    found = {
+        choice: numerics.solve_ensemble(eqs, states, times, lanes=choice, **given) for choice in (None, True, False)
+    }
+    assert np.array_equal(found[None].states, found[True].states)
+    assert not np.array_equal(found[None].states, found[False].states)  # the last digits
+    np.testing.assert_allclose(found[True].states, found[False].states, rtol=0, atol=1e-11)
+    for count in ("steps", "rejected", "evaluations"):
+        assert found[True].statistics[count] == pytest.approx(found[False].statistics[count], rel=1e-3)
+
+    def refused(*_):
+        raise AssertionError("a few trajectories need no kernel of eight lanes")
+
+    monkeypatch.setattr(numerics, "lanes_of", refused)
+    assert numerics.solve_ensemble(eqs, states[:9], times, **given).success
+    with pytest.raises(InputError, match="lanes is 8"):
+        numerics.solve_ensemble(eqs, states, times, lanes=8, **given)
+
+
 # a user's cost -------------------------------------------------------------------------------------------------------
 
 

@@ -6,7 +6,6 @@ import sympy as sp
 
 from qnnsym.codegen.emit import numpy_function
 from qnnsym.codegen.lower import lower
-from qnnsym.errors import InputError
 from qnnsym.phase_space import PhaseSpace, moyal_equation
 from qnnsym.phase_space.fields import ORDERS, field_equations, field_name
 
@@ -94,12 +93,33 @@ def test_the_scalars_stand_in_the_order_of_declaration_and_keep_unused_ones():
     assert [a.name for a in equations["potential"].arrays] == ["q", "theta"]
 
 
-def test_what_has_no_kernels_is_said():
-    space, plane = PhaseSpace("x", "p"), PhaseSpace("x y", "px py")
+def pointwise(equations, variables, par):
+    flat = numpy_function(lower(equations))(0.0, np.concatenate(variables), [], par, (variables[0].size,))
+    return np.reshape(flat, (-1, variables[0].size))
+
+
+def test_fields_of_two_degrees_of_freedom_are_differences_of_shifted_arguments():
+    plane = PhaseSpace("x y", "px py")
+    (x, y), (px, py) = plane.x, plane.p
+    found = field_equations(moyal_equation(px**2 * py**2 + sp.cos(x) * y**2, plane))
+    assert list(found) == [field_name(f, order) for order in ORDERS for f in ("kinetic", "potential")]
+    a, b, c, d = np.random.default_rng(0).uniform(-1, 1, (4, 9))
+    half = HBAR / 2
+    exact_K = ((c + half * a) ** 2 * (d + half * b) ** 2 - (c - half * a) ** 2 * (d - half * b) ** 2) / HBAR
+    exact_V = (np.cos(a + half * c) * (b + half * d) ** 2 - np.cos(a - half * c) * (b - half * d) ** 2) / HBAR
+    assert pointwise(found["kinetic"], (a, b, c, d), [HBAR])[0] == pytest.approx(exact_K, abs=1e-13)
+    assert pointwise(found["potential"], (a, b, c, d), [HBAR])[0] == pytest.approx(exact_V, abs=1e-13)
+
+
+def test_what_mixes_x_and_p_has_the_rows_of_its_table():
+    space = PhaseSpace("x", "p")
     (x,), (p,) = space.x, space.p
-    for H, over, sentence in (
-        (plane.p[0] ** 2 + plane.x[1] ** 2, plane, "2 degrees of freedom"),
-        (x**2 * p**2, space, r"not T\(p\) \+ U\(x\)"),
-    ):
-        with pytest.raises(InputError, match=sentence):
-            field_equations(moyal_equation(H, over))
+    (g,) = space.parameters(g=2)
+    found = field_equations(moyal_equation(p**2 / 2 + g * x**2 * p, space))
+    xs, ps = np.random.default_rng(0).uniform(-1, 1, (2, 9))
+    assert [a.name for a in found["table"].outputs] == ["row_1_0", "row_0_1", "row_1_2"]
+    rows = pointwise(found["table"], (xs, ps), [HBAR, 0.7])
+    assert rows == pytest.approx(np.array([-0.7 * xs**2, 1.4 * xs * ps, np.full(9, 0.7 * HBAR**2 / 4)]), abs=1e-14)
+    assert len(pointwise(found["table_0"], (xs, ps), [HBAR, 0.7])) == 2
+    # Where the table does not end there is none with all orders.
+    assert "table" not in field_equations(moyal_equation(sp.sin(x) * p**2 * sp.cos(p), space))

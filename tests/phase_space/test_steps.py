@@ -11,6 +11,7 @@ from qnnsym.errors import InputError, ObligationFailed
 from qnnsym.phase_space import PhaseSpace, moyal_equation
 from qnnsym.phase_space import steps as module
 from qnnsym.phase_space.fields import ORDERS, field_name
+from qnnsym.phase_space.parts import Parts
 from qnnsym.phase_space.steps import derive, steps
 from tests.phase_space import mutations
 from tests.phase_space.mutations import catches, examples, mutants
@@ -26,6 +27,10 @@ LIOUVILLE, EXPANSION, ENDS, REMAINDER = (
     "Liouville's equation", "Moyal expansion", "The series ends", "Remainder of the series",
 )  # fmt: skip
 SPLIT = ["Kinetic and potential part", "Kinetic factor, all orders", "Potential factor, all orders", "Norm and reality"]
+MIXED = [
+    "What splits and what mixes", "Factors and rows, all orders", "Factors and rows cut at hbar^0",
+    "Factors and rows cut at hbar^2",
+]  # fmt: skip
 KERNELS = ["Factors cut at hbar^0", "Factors cut at hbar^2", "Integral form of the potential part"]
 
 
@@ -63,10 +68,10 @@ def titles(derivation):
         (p**2 / 2 - sp.cos(x), None, space, [LIOUVILLE, EXPANSION, REMAINDER, *SPLIT, *KERNELS]),
         (p**2 / 2 - sp.cos(x), 6, space, [LIOUVILLE, EXPANSION, REMAINDER, *SPLIT, *KERNELS]),
         (p**2 / 2 - x * sp.cos(t), None, space, [LIOUVILLE, EXPANSION, ENDS, *SPLIT, *KERNELS]),
-        ((x**2 + p**2) ** 2, None, space, [LIOUVILLE, EXPANSION, ENDS]),
-        (p**2 / (2 * (1 + x**2)), 4, space, [LIOUVILLE, EXPANSION, REMAINDER]),
-        ((px**2 + py**2) / 2 + x1**2 * y1, None, plane, [LIOUVILLE, EXPANSION, ENDS, *SPLIT]),
-        ((px - y1**2) ** 2 / 2, None, plane, [LIOUVILLE, EXPANSION, ENDS]),
+        ((x**2 + p**2) ** 2, None, space, [LIOUVILLE, EXPANSION, ENDS, *MIXED]),
+        (p**2 / (2 * (1 + x**2)), 4, space, [LIOUVILLE, EXPANSION, REMAINDER, MIXED[0], *MIXED[2:]]),
+        ((px**2 + py**2) / 2 + x1**2 * y1, None, plane, [LIOUVILLE, EXPANSION, ENDS, *SPLIT, *KERNELS[:2]]),
+        ((px - y1**2) ** 2 / 2, None, plane, [LIOUVILLE, EXPANSION, ENDS, *MIXED]),
     ),
     ids=lambda v: str(v)[:28],
 )
@@ -98,10 +103,27 @@ def test_a_series_that_does_not_end_is_cut_and_says_so(without_quadrature):
     assert derived(QUARTIC, 0).results["table"].order == 0
 
 
-@pytest.mark.parametrize("H, over", ((x * p, space), ((px**2 + py**2) / 2 + x1**2 * y1, plane)), ids=str)
+@pytest.mark.parametrize("H, over", ((x * sp.Function("f")(p), space), (px * sp.Function("f")(y1), plane)), ids=str)
 def test_what_has_no_kernels_is_derived_all_the_same(without_quadrature, H, over):
     derivation = derived(H, over=over)
     assert not derivation.equations and derivation.results["terms"]
+
+
+@pytest.mark.parametrize("row", range(4))
+@pytest.mark.parametrize("change", ("dropped", "reversed", "doubled"))
+def test_wrong_rows_of_what_mixes_are_caught(monkeypatch, row, change):
+    """Of the Kerr oscillator all four rows, in all ways in which kernels are generated from them."""
+    right, factor = Parts.rows, {"dropped": 0, "reversed": -1, "doubled": 2}[change]
+
+    def wrong(parts, order=None):
+        rows = list(right(parts, order))
+        if row < len(rows):
+            rows[row] = rows[row]._replace(coefficient=factor * rows[row].coefficient)
+        return tuple(rows)
+
+    monkeypatch.setattr(Parts, "rows", wrong)
+    with pytest.raises(ObligationFailed, match="Factors and rows"):
+        derived((x**2 + p**2) ** 2)
 
 
 @pytest.mark.parametrize("order", (None, 0, 2, 4))

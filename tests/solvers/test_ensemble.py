@@ -9,6 +9,7 @@ from qnnsym.solvers.problem import Problem
 from qnnsym.solvers.solution import Status
 from tests.solvers import systems
 from tests.solvers.systems import rotation
+from tests.solvers.test_stiff import fast_and_slow, fast_and_slow_tangent
 
 
 def spread(count):
@@ -67,3 +68,18 @@ def test_states_that_do_not_fit_are_refused(states, said):
 def test_threads_are_a_positive_number():
     with pytest.raises(InputError, match="threads=0"):
         solve_ensemble(rotation(times=(0, 1, 2)), spread(1), threads=0)
+
+
+def test_trajectories_that_turn_stiff_are_handed_to_a_stiff_solver():
+    def problem(state, rate=1e4):
+        return Problem(fast_and_slow, state, (0, 10, 4), par=[rate], tangent=fast_and_slow_tangent)
+
+    states = np.array([[2.0, 1.0], [0.5, -1.0], [-1.0, 0.4]])
+    found = solve_ensemble(problem([0.0, 0.0]), states, method="auto")
+    assert found.success and not found.warnings
+    for n, state in enumerate(states):
+        alone = problem(state).solve("auto")
+        assert "radau took over" in alone.warnings[0]
+        assert np.array_equal(found.states[n], alone.states)
+    short = solve_ensemble(problem([0.0, 0.0]), states, method="auto", max_steps=30)
+    assert short.statuses == (Status.MAX_STEPS,) * 3

@@ -18,7 +18,7 @@ from numba import njit
 SIGNATURE = "void(float64, float64[::1], float64[::1], float64[::1], int64[::1], float64[::1], float64[::1])"
 
 
-@njit(SIGNATURE, cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def rhs(t, state, ext, par, dims, work, rates):
     rates[0] = par[0] * state[0]
 
@@ -50,9 +50,15 @@ def test_functions_are_found_by_name(module, tmp_path):
         _ = kernels["potential"]
 
 
+def test_a_kernel_is_compiled_when_it_is_first_asked_for(module, tmp_path):
+    kernels = load_kernels(module, ["rhs"], "late", (), tmp_path / "cache")
+    assert "rhs" in kernels and not any((tmp_path / "cache").rglob("*.nbc"))
+    assert kernels["rhs"] is kernels["rhs"] and len(kernels["rhs"].signatures) == 1
+
+
 def test_nothing_is_written_beside_the_generated_file(module, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
-    load_kernels(module, ["rhs"], "beside", (), tmp_path / "cache")
+    _ = load_kernels(module, ["rhs"], "beside", (), tmp_path / "cache")["rhs"]
     assert [p.name for p in module.parent.iterdir()] == ["kernels.py"]
     assert any((tmp_path / "cache").rglob("*.nbc")) and sys.dont_write_bytecode is False
 

@@ -10,7 +10,7 @@ import numpy as np
 from qnnsym.checks.check import Check, Context
 from qnnsym.checks.invariants import drift
 from qnnsym.errors import InputError
-from qnnsym.phase_space.limits.subject import Subject, array_function, beside, not_separable
+from qnnsym.phase_space.limits.subject import array_function, beside, hamiltonian, numbers_of
 from qnnsym.solvers.solution import Solution
 
 INVARIANTS = ("norm", "purity", "energy")
@@ -31,7 +31,7 @@ class _Conserved:
     name: str = "conservation"
 
     def applies(self, model: Any) -> str | None:
-        return not_separable(model, driven=True, accompanied=True)
+        return None
 
     def run(self, context: Context) -> list[Check]:
         solution = context.solution
@@ -41,7 +41,7 @@ class _Conserved:
                 f"conserved({', '.join(map(repr, unknown))}) names what was not recorded; use one of "
                 f"{', '.join(sorted(solution.expect))}, or add it to observe=[...]."
             )
-        beyond, driven = beside(context.model), Subject.of(context.model).driven
+        beyond, driven = beside(context.model), hamiltonian(context.model).has(context.model.space.t)
         not_kept = {"energy": "H depends on time, so that the energy does too."} if driven else {}
         if "kick" in beyond:
             not_kept["energy"] = "Kicks change the energy."
@@ -83,12 +83,11 @@ def _scale(quantity: str, context: Context) -> float:
     solution = context.solution
     largest = float(np.max(np.abs(solution.expect[quantity])))
     if quantity == "energy" and solution.states is not None:
-        subject = Subject.of(context.model)
-        numbers, (x, p) = subject.numbers(context.model.hbar), solution.grid
-        u = array_function(subject.potential, subject.space.x, numbers)(x)
-        t = array_function(subject.kinetic, subject.space.p, numbers)(p)
-        density = np.abs((u[:, None] + t[None, :]) * solution.states[0])
-        largest = max(largest, float(density.sum() * (x[1] - x[0]) * (p[1] - p[0])))
+        model = context.model
+        energy = array_function(hamiltonian(model), model.space.variables, numbers_of(model, model.hbar))
+        mesh = np.meshgrid(*solution.grid, indexing="ij", sparse=True)
+        cell = np.prod([axis[1] - axis[0] for axis in solution.grid])
+        largest = max(largest, float(np.abs(energy(*mesh) * solution.states[0]).sum() * cell))
     return largest or 1.0
 
 

@@ -43,7 +43,7 @@ def not_separable(model: Any, driven: bool = False, accompanied: bool = False) -
     """
     if model.space.dimension != 1:
         return "Grid evolution is for one degree of freedom."
-    equation = moyal_equation(_hamiltonian(model), model.space, 0)
+    equation = moyal_equation(hamiltonian(model), model.space, 0)
     if not equation.separable:
         return "Grid evolution is for H = T(p) + U(x)."
     if equation.hamiltonian.has(model.space.t) and not driven:
@@ -55,18 +55,26 @@ def not_separable(model: Any, driven: bool = False, accompanied: bool = False) -
 
 def depends_on_hbar(model: Any) -> str | None:
     """The sentence why orders in hbar say nothing about a model whose H changes with it, or None."""
-    if _hamiltonian(model).has(model.space.hbar):
+    if hamiltonian(model).has(model.space.hbar):
         return "H itself depends on hbar, and with it the orders."
     return None
 
 
-def _hamiltonian(model: Any) -> sp.Expr:
+def hamiltonian(model: Any) -> sp.Expr:
+    """H of a model, checked, with the numbers of symbols that its space does not declare."""
     declared = {s.name for s in model.space.defaults}
     given = {str(k): v for k, v in model.values.items() if str(k) not in declared}
     free = {s for s in sp.sympify(model.hamiltonian).free_symbols if s.name in given}
     return check_hamiltonian(
         sp.sympify(model.hamiltonian).xreplace({s: exact_number(given[s.name], s.name) for s in free}), model.space
     )
+
+
+def numbers_of(model: Any, hbar: Any) -> dict[sp.Symbol, float]:
+    """A number for every declared parameter of a model, and for hbar."""
+    given = {str(k): v for k, v in model.values.items()}
+    values = {s: float(given.get(s.name, default)) for s, default in model.space.defaults.items()}
+    return {**values, model.space.hbar: float(hbar)}
 
 
 @dataclass(frozen=True)
@@ -80,7 +88,7 @@ class Subject:
 
     @classmethod
     def of(cls, model: Any) -> Subject:
-        equation = moyal_equation(_hamiltonian(model), model.space)
+        equation = moyal_equation(hamiltonian(model), model.space)
         assert equation.kinetic is not None and equation.potential is not None
         return cls(model, equation, equation.kinetic, equation.potential)
 
@@ -95,9 +103,7 @@ class Subject:
 
     def numbers(self, hbar: Any) -> dict[sp.Symbol, float]:
         """A number for every symbol but x and p."""
-        given = {str(k): v for k, v in self.model.values.items()}
-        values = {s: float(given.get(s.name, default)) for s, default in self.space.defaults.items()}
-        return {**values, self.space.hbar: float(hbar)}
+        return numbers_of(self.model, hbar)
 
     def degrees(self) -> tuple[float, float]:
         """Degrees of T in p and of U in x; infinite where these are no polynomials."""

@@ -88,13 +88,7 @@ def test_without_states_the_energy_is_its_own_scale():
     assert verdicts(ALL.run(context)) == [PASS] * 3
 
 
-@pytest.mark.parametrize(
-    "one, reason",
-    (
-        (model(plane.p[0] ** 2 + plane.x[1] ** 2, space=plane), "one degree of freedom"),
-        (model(x**2 * p**2), "H = T"),
-    ),
-)
-def test_it_says_where_it_does_not_apply(one, reason):
-    assert reason in ALL.applies(one)
+def test_it_applies_to_every_hamiltonian():
+    assert ALL.applies(model(x**2 * p**2)) is None
+    assert ALL.applies(model(plane.p[0] ** 2 + plane.x[1] ** 2, space=plane)) is None
     assert ALL.applies(model()) is None

@@ -1,0 +1,5 @@
+"""`python -m qnnsym`: the command line without its script."""
+
+from qnnsym.cli import main
+
+main()

@@ -1,0 +1,102 @@
+"""The sweeps of an epoch with all patterns in one matrix: the same scheme as `solvers.sweeps`, by matrix products.
+
+For large networks with many patterns: the text of the sweeps' equations by the batched emitter, whose products BLAS
+does in blocks, where the compiled kernel reads the weights once for every pattern.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from qnnsym.codegen.batched import batched_function
+
+# Work in a stage (patterns x weights) from which matrix products win over the compiled loops.
+WORTH = 200_000
+COPIED = frozenset({"y", "D", "x", "d"})
+
+
+@lru_cache(maxsize=16)
+def functions(forward: Any, backward: Any) -> tuple[Callable, Callable]:
+    """The two right-hand sides over many patterns."""
+    return batched_function(forward, COPIED), batched_function(backward, COPIED, {"d_M"})
+
+
+class BatchedSweeps:
+    """The sweeps of one network.
+
+    Arguments:
+        forward, backward: the equation sets of the sweeps.
+        sizes: (N, l).  par: parameters as the kernels have them.  quadratic: whether targets are among the signals.
+    """
+
+    def __init__(self, forward: Any, backward: Any, sizes: tuple[int, int], par: np.ndarray, quadratic: bool) -> None:
+        self.activity, self.adjoint = functions(forward, backward)
+        self.sizes, self.quadratic = sizes, quadratic
+        self.neurons, self.columns = sizes[0], sizes[0] + sizes[1] + 1
+        count = len(forward.scalars)
+        self.scalars, at, self.fixed = tuple(par[:count]), count, []
+        for array in forward.arrays:
+            if array.role == "parameter":
+                shape = (self.neurons, self.columns)[: len(array.axes)]
+                size = int(np.prod(shape))
+                self.fixed.append(par[at : at + size].reshape(shape))
+                at += size
+
+    def _signals(self, ext: np.ndarray) -> tuple[np.ndarray, ...]:
+        inputs = self.sizes[1]
+        return (ext[:, :inputs], ext[:, inputs:]) if self.quadratic else (ext,)
+
+    def forward(
+        self, start: float, h: float, a: np.ndarray, b: np.ndarray, c: np.ndarray, y: np.ndarray, table: np.ndarray,
+        ext: np.ndarray, stages: np.ndarray,
+    ) -> None:  # fmt: skip
+        """As `sweeps.forward`: y is overwritten, stages are filled."""
+        steps, count = stages.shape[:2]
+        slopes = np.zeros((count, *y.shape))
+        for step in range(steps):
+            for i in range(count):
+                line = step * count + i
+                w = table[line if len(table) > 1 else 0].reshape(self.neurons, self.columns)
+                stages[step, i] = y + h * np.tensordot(a[i, :i], slopes[:i], 1) if i else y
+                slopes[i], *_ = self.activity(
+                    start + (step + c[i]) * h, self.sizes, self.scalars,
+                    (stages[step, i], w, *self._signals(ext[line if len(ext) > 1 else 0]), *self.fixed),
+                )  # fmt: skip
+            y += h * np.tensordot(b, slopes, 1)
+
+    def backward(
+        self, start: float, h: float, a: np.ndarray, b: np.ndarray, c: np.ndarray, costate: np.ndarray,
+        table: np.ndarray, ext: np.ndarray, stages: np.ndarray, factors: np.ndarray, sums: np.ndarray,
+    ) -> None:  # fmt: skip
+        """As `sweeps.backward`: costates are overwritten by those at the start, sums are added to."""
+        steps, count = stages.shape[:2]
+        slopes = np.zeros((count, *costate.shape))
+        for step in range(steps - 1, -1, -1):
+            for i in range(count - 1, -1, -1):
+                line = step * count + i
+                w = table[line if len(table) > 1 else 0].reshape(self.neurons, self.columns)
+                scale = h * b[i] if b[i] else 1.0
+                adjoint = b[i] * costate + np.tensordot(a[i + 1 :, i], slopes[i + 1 :], 1)
+                t, signals = start + (step + c[i]) * h, self._signals(ext[line if len(ext) > 1 else 0])
+
+                def at(
+                    values: np.ndarray, t: float = t, signals: Any = signals, w: Any = w, here: Any = stages[step, i]
+                ):
+                    return self.adjoint(t, self.sizes, self.scalars, (here, values, w, *signals, *self.fixed))
+
+                rate, total, once = at(adjoint * (h / scale))
+                if b[i]:
+                    total = total + once
+                else:
+                    # The part linear in the costates; without them the quadratic cost gives no force on the weights
+                    # but what counts once.
+                    rate = rate - at(np.zeros_like(adjoint))[0]
+                slopes[i] = -scale * rate
+                flat = np.ravel(total)
+                for q in np.flatnonzero(factors[:, line]):
+                    sums[q] += (factors[q, line] * scale) * flat
+            costate += slopes.sum(axis=0)
