@@ -14,9 +14,8 @@ Liouville's equation moves infinitesimal chords instead, which stretch without b
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from scipy import fft
 from qnnsym.errors import InputError
 from qnnsym.phase_space.circle import circle_grid
 from qnnsym.phase_space.kicks import Kicks
+from qnnsym.phase_space.motion import Rules, apart, diffraction, outwards, pushes_of, trajectories
 from qnnsym.phase_space.space import PhaseSpace
 
 LARGEST = 1024
@@ -36,10 +36,7 @@ GROWTH = 1.4
 # A truncated equation is not confined as the exact one is; its chords get half as much again.
 TRUNCATED = 1.5
 DIRECTIONS = 32
-# The noise that leads furthest changes its strength on the way, the push that stands for it does not.
-PUSH = 1.4
 TANGENT = 1e-3
-MOST_STEPS = 20_000
 
 
 def numeric(expression: Any, variables: Sequence[sp.Symbol], values: Mapping[sp.Symbol, float]) -> Callable[..., Any]:
@@ -187,11 +184,21 @@ def propose_grid(
     chord = np.abs(second - first).max(axis=1, initial=0.0)
     sizes = points.shape[1], first.shape[1]
     start = np.concatenate([points, first, second], axis=1)
-    rules = _Rules(velocity, slope, float(times[0]), duration, circle, tuple(rates), _pushes(rates, reach, duration))
+    rules = Rules(velocity, slope, float(times[0]), duration, circle, tuple(rates), pushes_of(rates, reach, duration))
     if kicks is not None:
-        jump = numeric(sp.diff(kicks.symbol, ps if kicks.kinetic else xs), (ps if kicks.kinetic else xs,), numbers)
-        rules = replace(rules, kick=jump, kinetic=kicks.kinetic, period=float(numeric(kicks.period, (), numbers)()))
-    for now in _trajectories(start, points.shape[1], rules):
+        of = ps if kicks.kinetic else xs
+        jump, phase = (numeric(f, (of, space.t), numbers) for f in (sp.diff(kicks.symbol, of), kicks.symbol))
+        extra = 0.0
+        if order is None:
+            across = points[1 if kicks.kinetic else 0]
+            extra = diffraction(phase, jump, float(across.min()), float(across.max()), float(hbar), tolerance)
+        rules = replace(
+            rules, kick=jump, kinetic=kicks.kinetic, period=float(numeric(kicks.period, (), numbers)()),
+            extra=extra * np.concatenate(
+                [outwards(points[0 if kicks.kinetic else 1]), *apart(first, second, 0 if kicks.kinetic else 1)]
+            ),
+        )  # fmt: skip
+    for now in trajectories(start, points.shape[1], rules):
         points, first, second = np.split(now, np.cumsum(sizes), axis=1)
         middle = points if tangent else np.concatenate([points, (first + second) / 2], axis=1)
         low, high = np.minimum(low, middle.min(axis=1)), np.maximum(high, middle.max(axis=1))
@@ -279,100 +286,3 @@ def _launch(
     middle, chord = np.concatenate(middles, axis=1), np.concatenate(chords, axis=1)
     chord = chord * (TANGENT if tangent else 1.0)
     return everywhere, middle - chord / 2, middle + chord / 2
-
-
-@dataclass(frozen=True)
-class _Rules:
-    """How classical points move."""
-
-    velocity: Callable[..., Any]
-    slope: Callable[..., Any]
-    began: float
-    duration: float
-    circle: bool
-    rates: tuple[float, ...]
-    pushes: tuple[float, float]
-    kick: Callable[..., Any] | None = None
-    kinetic: bool = False
-    period: float = 0.0
-
-    def kicked(self, points: np.ndarray) -> np.ndarray:
-        """Points after a kick."""
-        x, p = points
-        if self.kick is None:
-            return points
-        return np.array([x + self.kick(p), p] if self.kinetic else [x, p - self.kick(x)])
-
-    def stretches(self) -> list[tuple[float, bool]]:
-        """(duration, kicked at its start), until the end."""
-        if self.kick is None:
-            return [(self.duration, False)]
-        near = 1e-9 * self.period
-        first = math.ceil((self.began - near) / self.period) * self.period - self.began
-        kicks = [max(t, 0.0) for t in np.arange(first, self.duration - near, self.period)]
-        edges = [*([0.0] if not kicks or kicks[0] > near else []), *kicks, self.duration]
-        return [(b - a, bool(kicks) and a >= kicks[0]) for a, b in pairwise(edges)]
-
-
-def _pushes(rates: Sequence[float], reach: float, duration: float) -> tuple[float, float]:
-    """Constant forces along the motion that take points as far as diffusion takes the amplitude exp(-reach^2).
-
-    A path of the noise u(t) with int u^2 dt/4D = reach^2 has this amplitude; it is spread over the whole time, or over
-    the time after which friction has forgotten it.
-    """
-    _, _, *diffusions = rates
-    forgotten = 2 / max(rates[0] + rates[1], 1e-300)
-    span = max(min(abs(duration), forgotten), 1e-300)
-    # Where friction forgets, a steady push goes too far already; two pushes share the amplitude.
-    share = (1.0 if forgotten < abs(duration) else PUSH) / (math.sqrt(2) if all(diffusions) else 1.0)
-    return tuple(share * 2 * reach * math.sqrt(d / span) for d in diffusions)  # type: ignore[return-value]
-
-
-def _trajectories(start: np.ndarray, pushed: int, rules: _Rules) -> Iterator[np.ndarray]:
-    """Classical points (2, number) after each step of the integrator; the first `pushed` of them feel diffusion."""
-    from scipy.integrate import RK45
-
-    number = start.shape[1]
-    scale = np.ptp(start, axis=1)
-    far = 1e3 * (np.abs(start).max(axis=1) + scale)
-    if rules.circle:
-        far[0] = math.inf
-    (a, b, *_), (push_x, push_p) = rules.rates, rules.pushes
-    pushes = np.where(np.arange(number) < pushed, 1.0, 0.0)
-
-    def along(rate: np.ndarray) -> np.ndarray:
-        """The direction of the motion, outwards where there is none."""
-        return np.where(rate < 0, -1.0, 1.0) * pushes
-
-    def rates(t: float, flat: np.ndarray) -> np.ndarray:
-        now, x, p = np.float64(began + t), flat[:number], flat[number:]
-        dx, dp = rules.velocity(p, now), -rules.slope(x, now)
-        # Up the potential, and along the motion: both raise the energy.
-        uphill, forward = (-dp if dp.any() else x), p
-        if push_x:
-            dx = dx + push_x * along(uphill)
-        if push_p:
-            dp = dp + push_p * along(forward)
-        return np.concatenate([dx - a * x if a else dx, dp - b * p if b else dp])
-
-    atol = 1e-6 * np.repeat(scale, number)
-    now, began, steps = start, rules.began, 0
-    with np.errstate(all="ignore"):
-        for span, kicked in rules.stretches():
-            if kicked:
-                now = rules.kicked(now)
-                yield now
-            most = abs(rules.duration) / 32
-            solver = RK45(rates, 0.0, now.ravel(), span, max_step=most, rtol=1e-6, atol=atol)
-            while solver.status == "running":
-                message, steps = solver.step(), steps + 1
-                now = solver.y.reshape(2, number)
-                lost = message or not np.isfinite(now).all() or (np.abs(now).max(axis=1) > far).any()
-                if lost or steps > MOST_STEPS:
-                    raise InputError(
-                        "Classical points of the state escape to infinity, or move too fast to follow, at t = "
-                        f"{began - rules.began + solver.t:.3g} after the start: no grid holds the state for that long. "
-                        "Shorten the times, or give grid=(x, p)."
-                    )
-                yield now
-            began += span
