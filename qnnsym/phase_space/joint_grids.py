@@ -18,7 +18,6 @@ from qnnsym.errors import InputError
 from qnnsym.phase_space.grids import (
     GROWTH,
     LARGEST,
-    MOST_STEPS,
     ROOM,
     TANGENT,
     TRUNCATED,
@@ -27,6 +26,7 @@ from qnnsym.phase_space.grids import (
     numeric,
     spread,
 )
+from qnnsym.phase_space.motion import MOST_STEPS
 from qnnsym.phase_space.space import PhaseSpace
 
 # Directions in every plane of two coordinates, and others besides.
