@@ -30,6 +30,8 @@ from qnnsym.solvers.split_steps import MAX_STEPS, Steps
 # States above this size are refused before memory runs out half-way.
 LARGEST_RESULT = 8 * 2**30
 MOST_KICKS = 1_000_000
+# Between outputs a drifting W is given up when so many times more than what is allowed at an output is at an edge.
+MUCH = 1e3
 
 
 def propagate_split(
@@ -145,11 +147,12 @@ def propagate_split(
                 for fraction, part in run.interval(w, at, stretch.start, stretch.stop - stretch.start, share):
                     w = part
                     bar.update((at + fraction) / len(stretches))
-                    lost = give_up is not None and fraction < 1 and record.outside(w) > give_up
+                    # Under a drift no step is short enough once W has reached the edge: no waiting for the output.
+                    if give_up is not None and fraction < 1 and propagator.relaxation.moves:
+                        lost = record.outside(w) > MUCH * give_up
                     if lost:
                         break
                 if lost:
-                    # Where W has reached the edge no step is short enough.
                     break
                 if run.exhausted:
                     status = Status.STEP_TOO_SMALL
