@@ -10,10 +10,12 @@ space = PhaseSpace("x", "p")
 (x,), (p,) = space.x, space.p
 m, omega = space.parameters(m=1, omega=1)
 
+H = p**2 / (2 * m) + m * omega**2 * x**2 / 2
+
 # %%
 model = Model(
     name="harmonic_oscillator",
-    hamiltonian=p**2 / (2 * m) + m * omega**2 * x**2 / 2,
+    hamiltonian=H,
     space=space,
     hbar=1,
     state=SqueezedState(Rational(1, 2), x0=2),
@@ -24,7 +26,7 @@ model = Model(
         limits.linear_flow(),
         limits.truncated(),
         limits.schroedinger(),
-        limits.complete_integrals(),
+        limits.complete_integrals("Oscillator", H, space, [0.3], [-0.7], {m: 1, omega: 1}),
         limits.conserved("energy", "norm", "purity"),
     ],
     references=["W. B. Case, Am. J. Phys. 76, 937 (2008)"],

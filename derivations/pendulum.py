@@ -16,8 +16,8 @@ model = Model(
     hamiltonian=p**2 / (2 * m) + k * (1 - cos(x)),
     space=space,
     hbar=0.2,
-    state=GaussianState(a=sqrt(space.hbar), x0=1.5),
-    times=(0, 10, 41),
+    state=GaussianState(a=sqrt(space.hbar), x0=1),
+    times=(0, 8, 41),
     observe=[x, p, x**2, observables.energy, observables.purity, observables.negativity],
     checks=[
         limits.classical(),
