@@ -14,10 +14,10 @@ import sympy as sp
 
 from qnnsym.errors import InputError
 from qnnsym.phase_space.equation import real_function
-from qnnsym.phase_space.operators import to_variables
-from qnnsym.phase_space.quantize import weyl_quantize
 from qnnsym.phase_space.space import PhaseSpace
 from qnnsym.phase_space.weyl import weyl_symbol
+from qnnsym.phase_space.weyl.operators import to_variables
+from qnnsym.phase_space.weyl.quantize import weyl_quantize
 
 
 @dataclass(frozen=True)
