@@ -207,7 +207,7 @@ def shown(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return str(value)
     if isinstance(value, (float, np.floating)):
-        return f"{value:.6g}"
+        return f"{value + 0.0:.6g}"
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
         if value.size <= _WHOLE_ARRAY and value.ndim == 1:
             return f"({', '.join(f'{v:.6g}' for v in value)})"
