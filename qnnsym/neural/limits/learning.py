@@ -17,7 +17,7 @@ from qnnsym.neural.hamiltonian import NeuralHamiltonian, QuadraticCost
 from qnnsym.neural.learning import train
 from qnnsym.neural.network import ARGUMENT
 from qnnsym.neural.numerics import Data
-from qnnsym.neural.numerics.learning import Learner
+from qnnsym.neural.numerics.learner import Learner
 from qnnsym.neural.rank import rank_report
 from qnnsym.neural.steps import plain
 

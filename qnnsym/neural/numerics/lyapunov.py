@@ -13,7 +13,7 @@ from qnnsym.neural.chaos import activity_set
 from qnnsym.neural.hamiltonian import NeuralHamiltonian
 from qnnsym.neural.network import Network
 from qnnsym.neural.numerics import Data
-from qnnsym.neural.numerics.learning import _integer, _positive
+from qnnsym.neural.numerics.lessons import integer, positive
 from qnnsym.solvers.lyapunov import Exponents, Rates, lyapunov_spectrum
 from qnnsym.solvers.solution import finite_array
 
@@ -70,14 +70,14 @@ def exponents(
     """See `qnnsym.neural.lyapunov_exponents`."""
     if relaxation is not None and isinstance(net, NeuralHamiltonian):
         raise InputError("A NeuralHamiltonian brings its own relaxation; leave it out, or give the Network.")
-    lam = 1.0 if relaxation is None else _positive(relaxation, "relaxation", "a relaxation time")
+    lam = 1.0 if relaxation is None else positive(relaxation, "relaxation", "a relaxation time")
     if isinstance(net, NeuralHamiltonian):
         lam = float(net.values.get(net.relaxation, 1.0))
     rates = activity_rates(net, weights, inputs, lam, values)
     n = (net.network if isinstance(net, NeuralHamiltonian) else net).neurons
-    _integer(number, "number", 1)
+    integer(number, "number", 1)
     for name, value in (("duration", duration), ("step", step)):
-        _positive(value, name, "a time")
+        positive(value, name, "a time")
     start = np.random.default_rng(seed).normal(size=n) if y0 is None else finite_array(y0, (n,), "The array y0")
     return lyapunov_spectrum(
         rates, start, min(number, n), duration=duration * lam, step=step * lam, transient=transient * lam, every=every,

@@ -12,7 +12,8 @@ from qnnsym.neural import numerics
 from qnnsym.neural.hamiltonian import NeuralHamiltonian, QuadraticCost
 from qnnsym.neural.network import Network, check_mask, numbers
 from qnnsym.neural.numerics import Data
-from qnnsym.neural.numerics.learning import Learner, _activities, _positive, _setting
+from qnnsym.neural.numerics.learner import Learner
+from qnnsym.neural.numerics.lessons import activities, positive, setting
 from qnnsym.neural.rank import Rank
 from qnnsym.solvers.solution import finite_array
 
@@ -36,7 +37,7 @@ def backward_flow(
     fixed: Sequence[int], values: Any,
 ) -> Rank:  # fmt: skip
     """R1: J_{alpha q} = d phi/d y at (y(t), t), the inverse of dy(t)/dy(0) by the derived tangent equations."""
-    _positive(time, "time", "the time of the complete integral")
+    positive(time, "time", "the time of the complete integral")
     h = _numeric(hamiltonian, values).changed(inertia=float("inf"))
     eqs = h.characteristic_equations()
     data, n = Data(eqs, None, inputs), h.network.neurons
@@ -104,11 +105,11 @@ class Rest:
     """Activities at rest and their derivatives in the weights, by the generated kernels."""
 
     def __init__(self, net: Network, inputs: Any, targets: Any, cost: Any, y0: Any, values: Any) -> None:
-        h, inputs, targets = _setting(net, (inputs, targets), 1.0, 1.0, cost, None, values)
+        h, inputs, targets = setting(net, (inputs, targets), 1.0, 1.0, cost, None, values)
         self.learner = Learner(h, inputs, targets, 1.0)
         if not self.learner.steady:
             raise InputError("Inputs, targets or the cost depend on time, so that there is no rest; give constants.")
-        self.guess = _activities(y0, self.learner)
+        self.guess = activities(y0, self.learner)
 
     def linear(self, weights: np.ndarray, y: np.ndarray, p: int) -> tuple[np.ndarray, np.ndarray]:
         """(free, rows): (Delta', M') is free + Delta.rows at this pattern; rows are -(F_y | F_W)."""
@@ -168,7 +169,7 @@ def learning_map(
     free: Any, y0: Any, values: Any,
 ) -> Rank:  # fmt: skip
     """R2: D = 1 - eta Hess E_ss with eta = T^2/(2 omega)."""
-    omega, t = _positive(inertia, "inertia", "an inertia"), _positive(duration, "duration", "a duration")
+    omega, t = positive(inertia, "inertia", "an inertia"), positive(duration, "duration", "a duration")
     w = _weights(net, weights)
     which = _parameters(net, free)
     hessian = Rest(net, inputs, targets, cost, y0, values).hessian(w, which)

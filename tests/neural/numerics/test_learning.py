@@ -8,7 +8,7 @@ from scipy.integrate import solve_ivp
 
 from qnnsym.errors import InputError, SolverError, StorageError
 from qnnsym.neural import Network, NeuralHamiltonian, QuadraticCost, train
-from qnnsym.neural.numerics.learning import Learner
+from qnnsym.neural.numerics.learner import Learner
 
 RNG = np.random.default_rng(2)
 N, L, P = 3, 2, 4
