@@ -13,13 +13,15 @@ from scipy.linalg import expm
 from qnnsym.checks.check import Check, Context
 from qnnsym.checks.orders import order_check
 from qnnsym.neural.moyal import HBAR, moyal_correction
+from qnnsym.phase_space import PhaseSpace, madelung
 
+MADELUNG = "E. Madelung, Z. Phys. 40 (1927) 322"
 MOYAL = "J. E. Moyal, Proc. Camb. Phil. Soc. 45 (1949) 99"
 
 
 @dataclass(frozen=True)
 class moyal_statements:
-    """Coordinates have no correction; linear networks with static weights have none at all."""
+    """Coordinates have no correction, linear static networks none at all, activities no quantum potential."""
 
     name: str = "structure of the corrections"
 
@@ -41,6 +43,28 @@ class moyal_statements:
             Check.close(
                 self.name, "hbar^4 terms of a linear network with dynamical weights", 0, fourth, 0, MOYAL,
                 f"{second} terms at hbar^2",
+            ),
+            *self._quantum_potential(h.changed(dynamical=None)),
+        ]  # fmt: skip
+
+    def _quantum_potential(self, h: Any) -> list[Check]:
+        """H is linear in the costates, so that psi = R exp(iS/hbar) feels a quantum potential of the weights alone."""
+        q, p = h.q, h.p
+        space = PhaseSpace([s.name for s in q], [s.name for s in p])
+        own = {s.name: s for s in space.variables}
+        hamiltonian = moyal_correction(h).hamiltonian
+        hamiltonian = hamiltonian.xreplace({s: own.get(s.name, s) for s in hamiltonian.free_symbols})
+        potential = madelung(hamiltonian, space).quantum_potential(sp.Function("R", positive=True)(*space.x))
+        along = {s for d in potential.atoms(sp.Derivative) for s in d.variables}
+        activities = space.x[: h.network.neurons]
+        detail = f"derivatives of R along {', '.join(sorted(map(str, along)))}"
+        return [
+            Check.close(
+                self.name, "activities that the quantum potential acts on", 0, len(along & set(activities)), 0,
+                MADELUNG, detail,
+            ),
+            Check.close(
+                self.name, "weights that it acts on", int(h.moving.sum()), len(along - set(activities)), 0, MADELUNG,
             ),
         ]  # fmt: skip
 
