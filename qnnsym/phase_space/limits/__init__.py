@@ -5,6 +5,7 @@
     truncated            the series in hbar, cut: exact where it ends, else of the next order
     schroedinger         Schrodinger's equation in a basis, then the Wigner transform
     conserved            norm, purity, energy along the run
+    refined              the proposed grid, step and tolerance: finer ones change nothing
     complete_integrals   trajectories from beta = dJ/dalpha, and what fixed constants lose
     classical_wave       exp(iJ/hbar) without and with Van Vleck's amplitude
     linear_flow          H at most quadratic: W is carried along classical trajectories
@@ -30,6 +31,7 @@ from qnnsym.phase_space.limits.kicked import floquet, localisation
 from qnnsym.phase_space.limits.linear import linear_flow
 from qnnsym.phase_space.limits.liouville import classical
 from qnnsym.phase_space.limits.oscillator import oscillator_basis
+from qnnsym.phase_space.limits.refinement import refined
 from qnnsym.phase_space.limits.revivals import revivals
 from qnnsym.phase_space.limits.series import truncated
 from qnnsym.phase_space.limits.splitting import splitting_orders
@@ -50,6 +52,7 @@ __all__ = [
     "linear_flow",
     "localisation",
     "oscillator_basis",
+    "refined",
     "revivals",
     "schroedinger",
     "splitting_orders",
