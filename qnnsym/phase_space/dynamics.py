@@ -78,7 +78,7 @@ class BreakTimes:
 
 
 class Flow:
-    """Trajectories of H = T(p) + U(x).
+    """Trajectories of H = T(p) + U(x), which may depend on time, from t = 0 on.
 
     Arguments:
         equation: separable, one degree of freedom.
@@ -88,21 +88,21 @@ class Flow:
 
     def __init__(self, equation: MoyalEquation, points: np.ndarray, tangent: bool) -> None:
         (x,), (p,) = equation.space.x, equation.space.p
-        T, U = (_put(part, equation.space) for part in (equation.kinetic, equation.potential))
+        T, U = (_put(part, equation.space, driven=True) for part in (equation.kinetic, equation.potential))
         self._v, self._vv, self._f, self._ff = (
-            _function(expression, symbol)
+            _rate(expression, symbol, equation.space.t)
             for expression, symbol in ((T.diff(p), p), (T.diff(p, 2), p), (-U.diff(x), x), (-U.diff(x, 2), x))
         )
         self._tangent, self.time = tangent, 0.0
         one, none = np.ones(points.shape[1]), np.zeros(points.shape[1])
         self._state = np.array([*points, one, none, none, one] if tangent else [*points])
 
-    def _rates(self, _: float, flat: np.ndarray) -> np.ndarray:
+    def _rates(self, t: float, flat: np.ndarray) -> np.ndarray:
         x, p, *M = flat.reshape(len(self._state), -1)
-        rates = [self._v(p), self._f(x)]
+        rates = [self._v(p, t), self._f(x, t)]
         if M:
             a, b, c, d = M
-            vv, ff = self._vv(p), self._ff(x)
+            vv, ff = self._vv(p, t), self._ff(x, t)
             rates += [vv * c, vv * d, ff * a, ff * b]
         return np.concatenate(rates)
 
@@ -393,7 +393,7 @@ def break_time(
     """The time at which <A> of the exact evolution leaves that of Liouville's equation, against hbar.
 
     Arguments:
-        H, A: Weyl symbols; H = T(p) + U(x), one degree of freedom.
+        H, A: Weyl symbols; H = T(p) + U(x), one degree of freedom, which may depend on time, A in x and p.
         family: the state at t = 0, its widths expressions in space.hbar.
         space: phase space.
         hbars: values of hbar.
@@ -477,9 +477,11 @@ def _first(times: np.ndarray, gap: np.ndarray, threshold: float) -> float:
     return float(times[k - 1] + (times[k] - times[k - 1]) * (threshold - gap[k - 1]) / (gap[k] - gap[k - 1]))
 
 
-def _put(expression: Any, space: PhaseSpace) -> sp.Expr:
+def _put(expression: Any, space: PhaseSpace, driven: bool = False) -> sp.Expr:
     found = sp.sympify(expression).xreplace(dict(space.defaults))
-    unknown = sorted(found.free_symbols - {*space.variables}, key=str)
+    if not driven and found.has(space.t):
+        raise InputError(f"{found} depends on time; give an expression in {', '.join(map(str, space.variables))}.")
+    unknown = sorted(found.free_symbols - {*space.variables, space.t}, key=str)
     if unknown:
         raise InputError(
             f"No number is known for {', '.join(map(str, unknown))}; declare them with space.parameters(name=number)."
@@ -502,6 +504,13 @@ def _function(expression: sp.Expr, symbol: sp.Symbol) -> Callable:
     if expression.has(symbol):
         return raw
     return lambda values: np.full(np.shape(values), float(expression))
+
+
+def _rate(expression: sp.Expr, symbol: sp.Symbol, time: sp.Symbol) -> Callable:
+    raw = sp.lambdify([symbol, time], expression, "numpy")
+    if expression.has(symbol):
+        return raw
+    return lambda values, t: np.full(np.shape(values), float(raw(0.0, t)))
 
 
 __all__ = ["BreakTimes", "CorrectionTimes", "Flow", "along_flow", "break_time", "correction_time"]
