@@ -19,8 +19,8 @@ from qnnsym.solvers.solution import as_times
 
 BENETTIN = "G. Benettin, L. Galgani, A. Giorgilli, J.-M. Strelcyn, Meccanica 15, 9 (1980)"
 BERMAN = "G. P. Berman, G. M. Zaslavsky, Physica A 91, 450 (1978)"
-# Steps of the tangent map between two orthonormalisations; distance of the neighbour.
-EVERY, APART = 20, 1e-7
+# Steps of the tangent map between two orthonormalisations; distance of the neighbour; length of a step.
+EVERY, APART, STEP = 20, 1e-7, 0.05
 
 
 def _no_drive(model: Any) -> str | None:
@@ -103,7 +103,7 @@ class lyapunov:
 
     regular: Mapping[str, float] = field(default_factory=dict)
     duration: float = 400.0
-    step: float = 0.05
+    step: float = STEP
     tolerance: float = 0.1
     name: str = "Lyapunov exponent"
 
@@ -161,17 +161,21 @@ def _bound(
 class chaotic_breaking:
     """<x> of the exact evolution leaves the classical one sooner where the flow is chaotic than where it is regular.
 
+    In the chaotic case the time grows as ln(1/hbar)/lambda: halving hbar gains no more than some Lyapunov times.
+
     Arguments:
         regular: {name: number}, parameters with which the flow from the same state is regular.
         hbars: values of hbar; the packets have the widths sqrt(hbar).
         threshold: gap in <x> that counts as broken.
         longest: time at which the search ends; what is not broken then is counted as broken at this time.
+        duration: over which the Lyapunov exponent is measured.
     """
 
     regular: Mapping[str, float] = field(default_factory=dict)
-    hbars: tuple[float, ...] = (0.16, 0.08, 0.04)
-    threshold: float = 0.1
-    longest: float = 20.0
+    hbars: tuple[float, ...] = (0.08, 0.04, 0.02)
+    threshold: float = 0.05
+    longest: float = 16.0
+    duration: float = 400.0
     name: str = "break time, chaotic beside regular"
 
     def applies(self, model: Any) -> str | None:
@@ -213,6 +217,8 @@ class chaotic_breaking:
                 }
             )  # fmt: skip
         falls = int(np.sum(np.diff(chaotic) < 0))
+        exponent = _Flow(context.model).exponents(self.duration, STEP)
+        slope = float(np.polyfit(x, chaotic, 1)[0]) if np.isfinite(found["chaotic"].times).all() else np.inf
         return [
             _bound(
                 self.name, "largest break time in the chaotic case over that in the regular one, same hbar",
@@ -221,6 +227,12 @@ class chaotic_breaking:
             Check(
                 self.name, "steps by which the break time falls with hbar, chaotic", 0, falls, 0.0,
                 FAIL if falls else PASS, BERMAN, detail,
+            ),
+            _bound(
+                self.name, "slope of the break time against ln(1/hbar) times the Lyapunov exponent, chaotic",
+                slope * float(exponent[0]), 2.0, False, BERMAN,
+                f"slope {slope:.3g}, exponent {float(exponent[0]):.3g} +- {float(exponent.uncertainty[0]):.2g}; the "
+                "logarithmic law gives about 1",
             ),
         ]  # fmt: skip
 
