@@ -23,10 +23,10 @@ model = Model(
     space=space,
     hbar=0.1,
     state=GaussianState(a=sqrt(space.hbar), x0=1),
-    times=(0, 10, 41),
+    times=(0, 6, 31),
     observe=[x, p, x**2, observables.energy, observables.purity, observables.negativity],
     checks=[
-        limits.schroedinger(tolerance=1e-7),
+        limits.schroedinger(tolerance=1e-6),
         limits.conserved("energy", "norm", "purity"),
         limits.lyapunov(regular=regular),
         limits.chaotic_breaking(regular=regular),

@@ -32,6 +32,8 @@ SHARES = (1.0, 0.75, 0.55, 0.4)
 QUANTILES = (0.05, 0.15, 0.3, 0.5, 0.7, 0.85, 0.95)
 # Times at which the moments are known to the interpolation in time, at the least.
 INTERVALS = 160
+# Points of the figures.
+DRAWN = 400
 
 
 class _Axis:
@@ -355,23 +357,24 @@ class _Fluid:
         for k in (2, 1, 0):
             potential = potential.xreplace({sp.diff(rho, x, k) if k else rho: names[k]})
         function = sp.lambdify([x, *names], potential.xreplace({s: sp.Float(v) for s, v in numbers.items()}), "numpy")
+        seen = np.flatnonzero(self.moments.rho.max(axis=0) > 1e-3 * self.moments.rho.max())
+        at = np.linspace(self.axis.x[seen[0]], self.axis.x[seen[-1]], DRAWN)
         densities, potentials = {}, {}
         for n in sorted({round(share * (len(self.times) - 1)) for share in (0, 1 / 3, 2 / 3, 1)}):
-            values, label = self.moments.rho[n], f"t = {self.times[n]:.3g}"
-            densities[label] = values
+            label, series = f"t = {self.times[n]:.3g}", self.axis.series(self.moments.rho[n])
+            values = [self.axis.value(series, at, k) for k in range(3)]
+            densities[label] = values[0]
             with np.errstate(all="ignore"):
-                found = function(self.axis.x, values, *(self.axis.derivative(values, k) for k in (1, 2)))
-            potentials[label] = np.where(self.inside(n), found, np.nan)
-        seen = np.flatnonzero(self.moments.rho.max(axis=0) > 1e-3 * self.moments.rho.max())
-        part = slice(seen[0], seen[-1] + 1)
-        common = {"kind": "expectation", "t": self.axis.x[part], "xlabel": "x"}
+                found = np.broadcast_to(function(at, *values), at.shape)
+            potentials[label] = np.where(values[0] > self.floor * values[0].max(), found, np.nan)
+        common = {"kind": "expectation", "t": at, "xlabel": "x"}
         return [
             {
-                **common, "name": "density", "curves": {k: v[part] for k, v in densities.items()},
+                **common, "name": "density", "curves": densities,
                 "ylabel": "rho", "caption": "Density of the fluid.", "alt": "Densities against position.",
             },
             {
-                **common, "name": "quantum_potential", "curves": {k: v[part] for k, v in potentials.items()},
+                **common, "name": "quantum_potential", "curves": potentials,
                 "ylabel": "Q", "caption": f"Quantum potential, where rho exceeds {self.floor:g} of its maximum.",
                 "alt": "Quantum potentials against position: a parabola that is bent and grows spikes.",
             },
