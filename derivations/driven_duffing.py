@@ -21,9 +21,9 @@ model = Model(
     name="driven_duffing",
     hamiltonian=p**2 / 2 - x**2 / 2 + x**4 / 4 - F * x * cos(w * t),
     space=space,
-    hbar=0.1,
+    hbar=0.15,
     state=GaussianState(a=sqrt(space.hbar), x0=1),
-    times=(0, 6, 31),
+    times=(0, 4.6, 24),
     observe=[x, p, x**2, observables.energy, observables.purity, observables.negativity],
     checks=[
         limits.schroedinger(tolerance=1e-6),

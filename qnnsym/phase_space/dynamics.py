@@ -428,7 +428,7 @@ def break_time(
             span = (0, share * longest, max(2, round(share * points)))
             run = evolve_wigner(H, family, span, hbar=hbar, space=space, e_ops={"A": A}, **settings)
             times, quantum = np.asarray(run.times), np.real(run.expect["A"])
-            classical = _transported(H, A, family, space, times, float(hbar), settings.get("values"), threshold / 50)
+            classical = _transported(H, A, family, space, times, float(hbar), settings.get("values"), threshold / 25)
             if classical is None:
                 plain = evolve_wigner(H, family, span, hbar=hbar, space=space, order=0, e_ops={"A": A}, **settings)
                 classical = np.real(plain.expect["A"])

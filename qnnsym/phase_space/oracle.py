@@ -33,7 +33,7 @@ GAIN = 0.5
 PATIENCE = 2
 LARGEST = 2000
 # Columns of rho with smaller weights are rounding; tolerance of the integration under a drive.
-RANK, ODE = 1e-13, 1e-10
+RANK, ODE = 1e-11, 1e-10
 
 Function = Callable[..., np.ndarray]
 Grid = tuple[np.ndarray, np.ndarray]

@@ -129,7 +129,7 @@ class lyapunov:
             {
                 "kind": "expectation", "name": "tangent_growth", "t": chaotic.times, "curves": curves, "xlabel": "t",
                 "ylabel": "ln |M|", "caption": f"Growth of the tangent map, beside that with {shown}.",
-                "alt": "A line that rises steadily and one that bends like a logarithm.",
+                "alt": "A line that rises to a slope, with steps, and one that stays near zero.",
             }
         )  # fmt: skip
         tangent, neighbour = float(np.sum(chaotic.running[first:last, 0]) * period), float(grown[last] - grown[first])
@@ -141,7 +141,7 @@ class lyapunov:
             Check.close(
                 self.name, "growth of the distance to a neighbouring trajectory over that of the tangent map", 1.0,
                 neighbour / tangent, self.tolerance, BENETTIN,
-                f"from t = {ALIGNED[0]:g} to {ALIGNED[1]:g}; ln of the growth {neighbour:.4f}, no derivative of the force",
+                f"t = {ALIGNED[0]:g} to {ALIGNED[1]:g}; ln of the growth {neighbour:.4f}, no derivative of the force",
             ),
             Check.below(
                 self.name, "sum of the exponents", float(sum(chaotic)), 1e-6, "Liouville: det M = 1", where
@@ -178,9 +178,9 @@ class chaotic_breaking:
     """
 
     regular: Mapping[str, float] = field(default_factory=dict)
-    hbars: tuple[float, ...] = (0.1, 0.07, 0.05)
+    hbars: tuple[float, ...] = (0.08, 0.056, 0.04)
     threshold: float = 0.05
-    longest: float = 11.0
+    longest: float = 10.8
     duration: float = 400.0
     name: str = "break time, chaotic beside regular"
 
@@ -188,13 +188,16 @@ class chaotic_breaking:
         return _no_drive(model) or depends_on_hbar(model)
 
     def run(self, context: Context) -> list[Check]:
+        # The regular case breaks late and is slow to search: at the ends of the ladder, unless all of it is wanted.
+        ends = self.hbars if context.full else (max(self.hbars), min(self.hbars))
         found = {
-            label: self._times(one)
-            for label, one in (("chaotic", context.model), ("regular", _with(context.model, self.regular)))
+            "chaotic": self._times(context.model, self.hbars),
+            "regular": self._times(_with(context.model, self.regular), ends),
         }
         chaotic, regular = (
             np.where(np.isfinite(found[label].times), found[label].times, self.longest) for label in found
         )
+        beside = chaotic[np.isin(found["chaotic"].hbars, found["regular"].hbars)]
         listed = "; ".join(
             f"{label}: " + ", ".join(f"{h:g}: {t:.3g}" for h, t in zip(b.hbars, b.times, strict=True))
             for label, b in found.items()
@@ -205,9 +208,14 @@ class chaotic_breaking:
         context.figures.append(
             {
                 "kind": "expectation", "name": "break_times", "t": x,
-                "curves": {"chaotic": chaotic, "regular": regular}, "xlabel": "ln(1/hbar)", "ylabel": "t",
-                "caption": f"Time after which exact and classical mean position differ by {self.threshold:g}.",
-                "alt": "Two curves that rise with ln(1/hbar), the chaotic one below and flatter.",
+                "curves": {
+                    "chaotic": chaotic,
+                    "regular": np.interp(x, np.log(1 / found["regular"].hbars), regular),
+                },
+                "xlabel": "ln(1/hbar)", "ylabel": "t",
+                "caption": f"Time after which exact and classical mean position differ by {self.threshold:g}; "
+                f"{self.longest:g} stands for what is not broken then.",
+                "alt": "A curve that rises with ln(1/hbar), and above it that of the regular case.",
             }
         )  # fmt: skip
         curves = found["chaotic"].curves
@@ -228,7 +236,7 @@ class chaotic_breaking:
         return [
             _bound(
                 self.name, "largest break time in the chaotic case over that in the regular one, same hbar",
-                float(np.max(chaotic / regular)), 1.0, False, BERMAN, detail,
+                float(np.max(beside / regular)), 1.0, False, BERMAN, detail,
             ),
             Check(
                 self.name, "steps by which the break time falls with hbar, chaotic", 0, falls, 0.0,
@@ -242,10 +250,10 @@ class chaotic_breaking:
             ),
         ]  # fmt: skip
 
-    def _times(self, model: Any) -> BreakTimes:
+    def _times(self, model: Any, hbars: tuple[float, ...]) -> BreakTimes:
         subject = Subject.of(model)
         values = {s.name: v for s, v in subject.numbers(1.0).items() if s in model.space.defaults}
         return break_time(
-            subject.equation.hamiltonian, model.space.x[0], subject.coherent(), model.space, self.hbars,
+            subject.equation.hamiltonian, model.space.x[0], subject.coherent(), model.space, hbars,
             threshold=self.threshold, longest=self.longest, values=values,
         )  # fmt: skip
