@@ -167,7 +167,8 @@ def _bound(
 class chaotic_breaking:
     """<x> of the exact evolution leaves the classical one sooner where the flow is chaotic than where it is regular.
 
-    In the chaotic case the time grows as ln(1/hbar)/lambda: halving hbar gains no more than some Lyapunov times.
+    In the chaotic case the time grows slowly, by no more than two Lyapunov times for a factor e in hbar; the ladder is
+    too short to tell the logarithm that theory gives from a power.
 
     Arguments:
         regular: {name: number}, parameters with which the flow from the same state is regular.
@@ -246,7 +247,7 @@ class chaotic_breaking:
                 self.name, "slope of the break time against ln(1/hbar) times the Lyapunov exponent, chaotic",
                 slope * float(exponent[0]), 2.0, False, BERMAN,
                 f"slope {slope:.3g}, exponent {float(exponent[0]):.3g} +- {float(exponent.uncertainty[0]):.2g}; the "
-                "logarithmic law gives about 1",
+                "logarithmic law gives about 1, which so short a ladder does not tell from a power",
             ),
         ]  # fmt: skip
 

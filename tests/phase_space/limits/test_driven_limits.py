@@ -77,7 +77,7 @@ def test_all_clouds_average_over_the_gaussian():
 
 
 def test_chaotic_breaking_fails_where_both_are_alike():
-    small = {"hbars": (0.2, 0.16), "longest": 5.0, "duration": 40.0, "threshold": 0.03}
+    small = {"hbars": (0.2, 0.16), "longest": 4.0, "duration": 40.0, "threshold": 0.02}
     rows = limits.chaotic_breaking(regular={}, **small).run(Context(duffing()))
     assert rows[0].verdict == FAIL and rows[0].found == pytest.approx(1)
 
