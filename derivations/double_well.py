@@ -8,7 +8,7 @@ from qnnsym.phase_space import GaussianState, PhaseSpace, limits, observables
 
 space = PhaseSpace("x", "p")
 (x,), (p,) = space.x, space.p
-m, g, b = space.parameters(m=1, g=1, b=1.2)
+m, g, b = space.parameters(m=1, g=1, b=1)
 
 # %% [markdown]
 # The wells lie at x = -b and x = b, with the barrier g b^4/4 between them.
@@ -18,9 +18,9 @@ model = Model(
     name="double_well",
     hamiltonian=p**2 / (2 * m) + g * (x**2 - b**2) ** 2 / 4,
     space=space,
-    hbar=0.3,
+    hbar=0.2,
     state=GaussianState(a=sqrt(space.hbar / (sqrt(2 * g / m) * m * b)), x0=-b),
-    times=(0, 20, 41),
+    times=(0, 60, 61),
     observe=[x, p, x**2, observables.energy, observables.purity, observables.negativity],
     checks=[
         limits.classical(),

@@ -22,7 +22,7 @@ model = Model(
     hbar=1,
     state=GaussianState(a=7),
     times=(0, 80, 21),
-    observe={"p2": p**2, "cos": cos(x), "purity": observables.purity, "negativity": observables.negativity},
+    observe={"p**2": p**2, "cos": cos(x), "purity": observables.purity, "negativity": observables.negativity},
     options={"kick": K * cos(x), "period": 1, "periodic": True},
     checks=[limits.floquet(), limits.localisation(), limits.conserved("norm", "purity")],
     references=[

@@ -17,7 +17,7 @@ model = Model(
     space=space,
     hbar=0.2,
     state=GaussianState(a=sqrt(space.hbar), x0=1),
-    times=(0, 8, 41),
+    times=(0, 6, 31),
     observe=[x, p, x**2, observables.energy, observables.purity, observables.negativity],
     checks=[
         limits.classical(),

@@ -12,6 +12,10 @@ import typer
 
 from qnnsym.errors import INTERRUPTED, InputError, QnnsymError
 
+# Below n ~ 200 the threads of BLAS cost more than they bring; whoever has larger matrices sets these variables.
+for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
 app = typer.Typer(
     help="Derive, generate, solve, verify and report: phase space and neural Hamiltonians.",
     no_args_is_help=True,

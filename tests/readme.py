@@ -1,4 +1,4 @@
-"""The README as data: its blocks, its commands, its program; `python -m tests.readme` runs all commands."""
+"""The README as data: its blocks, its commands, its programs; `python -m tests.readme` runs all commands."""
 
 import os
 import re
@@ -29,10 +29,9 @@ def commands() -> list[str]:
     return [line.split("  #")[0].strip() for _, block in blocks() for line in block if line.startswith("qnnsym ")]
 
 
-def program() -> str:
-    """The one program."""
-    (text,) = ["\n".join(block) for _, block in blocks() if block[0].startswith("from ")]
-    return text
+def programs() -> list[str]:
+    """The programs."""
+    return ["\n".join(block) for _, block in blocks() if block[0].startswith("from ")]
 
 
 def main() -> int:

@@ -161,7 +161,7 @@ def _checked(check: Check) -> Check:
 def shown(value: Any) -> str:
     """A value as it stands in tables."""
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value + 0.0:.4g}"
     return "" if value is None else str(value)
 
 

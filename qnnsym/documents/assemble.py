@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import sympy as sp
 
 from qnnsym.checks.check import FAIL, NOT_APPLICABLE, PASS, Check
 from qnnsym.documents.document import (
@@ -23,6 +22,7 @@ from qnnsym.documents.document import (
 )
 from qnnsym.documents.record import FigureRecord, Record
 from qnnsym.documents.wording import name_tex, pieces
+from qnnsym.equations.latex import latex
 
 # Said elsewhere on the page.
 _KNOWN = ("model", "signature", "hamiltonian", "parameters", "state")
@@ -109,7 +109,7 @@ def _assumptions(steps: Sequence[ProvedStep]) -> list[tuple[str, tuple[int, ...]
 def terms_of(derivation: Any) -> list[Term]:
     """The rows of a derivation's table of terms; none where it has no such table."""
     return [
-        Term(int(row.hbar_power), sp.latex(row.coefficient), tuple(row.dx), tuple(row.dp))
+        Term(int(row.hbar_power), latex(row.coefficient), tuple(row.dx), tuple(row.dp))
         for row in derivation.results.get("terms", ())
     ]
 
@@ -207,7 +207,7 @@ def shown(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return str(value)
     if isinstance(value, (float, np.floating)):
-        return f"{value:.6g}"
+        return f"{value + 0.0:.6g}"
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
         if value.size <= _WHOLE_ARRAY and value.ndim == 1:
             return f"({', '.join(f'{v:.6g}' for v in value)})"

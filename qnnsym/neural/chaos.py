@@ -55,6 +55,6 @@ def lyapunov_exponents(net: Any, weights: Any, number: int = 10, **options: Any)
     Raises:
         InputError: for arrays of a wrong shape and numbers that are not positive.
     """
-    from qnnsym.neural import numerics_lyapunov
+    from qnnsym.neural.numerics import lyapunov as numerics_lyapunov
 
     return numerics_lyapunov.exponents(net, weights, number, **options)

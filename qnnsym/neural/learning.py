@@ -108,7 +108,7 @@ def train(
         InputError: for bad arguments, targets given twice, and learning that diverges, with the bound of stability.
         SolverError: where the activities do not come to rest.
     """
-    from qnnsym.neural import numerics_learning
+    from qnnsym.neural.numerics import learning as numerics_learning
 
     return numerics_learning.train(
         net, data, epochs, start, weights, weights0, y0, relaxation, inertia, duration, cost, **options

@@ -22,6 +22,7 @@ from typing import Any
 import sympy as sp
 
 from qnnsym.equations.functions import relu, step
+from qnnsym.equations.latex import latex
 from qnnsym.equations.numbers import exact_number
 from qnnsym.equations.unroll import entry_symbol
 from qnnsym.errors import InputError
@@ -141,7 +142,7 @@ class MoyalCorrection:
             symbols = Counter((*row.dq, *row.dp))
             below = " ".join(rf"\partial {_name(s)}" + (f"^{{{n}}}" if n > 1 else "") for s, n in symbols.items())
             parts.append(
-                rf"\left({sp.latex(row.coefficient)}\right) \frac{{\partial^{{{self.order + 1}}} \rho}}{{{below}}}"
+                rf"\left({latex(row.coefficient)}\right) \frac{{\partial^{{{self.order + 1}}} \rho}}{{{below}}}"
             )
         return rf"P_{{{self.order + 1}}}\,\rho = " + " + ".join(parts)
 

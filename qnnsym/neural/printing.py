@@ -8,6 +8,7 @@ import sympy as sp
 from sympy.printing.latex import LatexPrinter
 
 from qnnsym.equations.calculus import canonical, peel
+from qnnsym.equations.latex import latex
 from qnnsym.neural.hamiltonian import COLUMNS, MASK, NEURONS, NeuralHamiltonian, W, Z
 from qnnsym.neural.shifts import DELAYED_W, LAGS, NEXT_Z, REMAINING, shifted_form
 
@@ -60,7 +61,7 @@ def hamiltonian_latex(hamiltonian: NeuralHamiltonian, sign: int = 1) -> str:
     """LaTeX of H in index form, a user's own cost included."""
     text = expression_latex(hamiltonian, hamiltonian.index_form(sign))
     if hamiltonian.expression != 0:
-        text += " + " + sp.latex(hamiltonian.expression)
+        text += " + " + latex(hamiltonian.expression)
     return "H = " + text
 
 
@@ -68,7 +69,7 @@ def shifted_latex(hamiltonian: NeuralHamiltonian, sign: int = 1) -> str:
     """LaTeX of H with its shift operators carried out."""
     text = expression_latex(hamiltonian, shifted_form(hamiltonian, sign))
     if hamiltonian.expression != 0:
-        text += " + " + sp.latex(hamiltonian.expression)
+        text += " + " + latex(hamiltonian.expression)
     return "H = " + text
 
 

@@ -161,7 +161,7 @@ def rank_report(
                 "weights={symbol: value}."
             )
         return RankReport({"constraints": reduced_constraints(cost, weights, tolerance or 1e-10)})
-    from qnnsym.neural import numerics_rank
+    from qnnsym.neural.numerics import rank as numerics_rank
 
     if isinstance(model, NeuralHamiltonian):
         found: dict[str, Any] = {}

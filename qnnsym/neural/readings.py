@@ -77,7 +77,7 @@ class DelayedEquations(CharacteristicEquations):
         Raises:
             InputError: for arrays of a wrong shape, missing values of other times, and those that the reading lacks.
         """
-        from qnnsym.neural import numerics_delay
+        from qnnsym.neural.numerics import delay as numerics_delay
 
         others = {"delayed_weights": delayed_weights, "advanced": advanced, "remaining": remaining}
         others["past_momenta"] = past_momenta if len(past_momenta) else None
@@ -117,12 +117,12 @@ class DelayedEquations(CharacteristicEquations):
             InputError: for histories that do not cover [-T, 0], arrays of a wrong shape, and missing values.
         """
         if self.reading == "variational":
-            from qnnsym.neural import numerics_boundary
+            from qnnsym.neural.numerics import boundary as numerics_boundary
 
             return numerics_boundary.solve(
                 self, times, y0, weights, momenta, inputs, costate0=costate0, rtol=rtol, **options
             )
-        from qnnsym.neural import numerics_delay
+        from qnnsym.neural.numerics import delay as numerics_delay
 
         return numerics_delay.solve(self, times, y0, costate0, weights, momenta, inputs, rtol=rtol, **options)
 

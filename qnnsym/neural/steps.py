@@ -13,6 +13,7 @@ from qnnsym.derivation.model import Model
 from qnnsym.derivation.obligations import NumericAgreement, SymbolicZero, VanishingOrder
 from qnnsym.derivation.step import Derivation, Step
 from qnnsym.equations.indexed import EquationSet
+from qnnsym.equations.latex import latex
 from qnnsym.equations.unroll import array_entries, entry_sums, unroll, unrolled_rates
 from qnnsym.errors import InputError
 from qnnsym.neural.characteristic import CharacteristicEquations
@@ -210,7 +211,7 @@ def cost_step(eqs: CharacteristicEquations) -> Step:
     return Step(
         "Cost of the user",
         "The forces of the cost are entered at single entries of the costates and momenta.",
-        f"E = {sp.latex(hamiltonian.expression)}",
+        f"E = {latex(hamiltonian.expression)}",
         r"\dot p \mathrel{+}= -\frac{\partial E}{\partial q}",
         NumericAgreement(
             forces, {s: (0.2, 1.4) for s in ranges}, tolerance=1e-20, by="numerical differentiation of E"

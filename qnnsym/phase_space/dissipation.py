@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 import sympy as sp
 
+from qnnsym.equations.latex import latex
 from qnnsym.equations.numbers import exact_decimals
 from qnnsym.errors import InputError
 from qnnsym.phase_space.moyal import star
@@ -173,10 +174,10 @@ class Dissipation:
         pieces = []
         for row in self.terms:
             order = row.dx + row.dp
-            below = rf"\partial {sp.latex(x if row.dx else p)}" + (f"^{{{order}}}" if order > 1 else "")
+            below = rf"\partial {latex(x if row.dx else p)}" + (f"^{{{order}}}" if order > 1 else "")
             above = rf"\partial^{{{order}}} W" if order > 1 else r"\partial W"
             derivative = rf"\frac{{{above}}}{{{below}}}" if order else "W"
-            text = sp.latex(row.coefficient)
+            text = latex(row.coefficient)
             if row.coefficient.is_Add:
                 text = rf"\left({text}\right)"
             pieces.append(f"+ {text} {derivative}")

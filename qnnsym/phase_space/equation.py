@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import sympy as sp
 
+from qnnsym.equations.latex import latex
 from qnnsym.equations.numbers import exact_decimals
 from qnnsym.errors import InputError
 from qnnsym.phase_space.integral_form import bracket_integral, series_verdict
@@ -159,7 +160,7 @@ class MoyalEquation:
             factor = self.space.hbar**row.hbar_power * row.coefficient
             negative = factor.could_extract_minus_sign()
             factor = -factor if negative else factor
-            text = "" if factor == 1 else sp.latex(factor)
+            text = "" if factor == 1 else latex(factor)
             if factor.is_Add:
                 text = rf"\left({text}\right)"
             sign = "-" if negative else "+" if pieces else ""
@@ -176,14 +177,14 @@ class MoyalEquation:
         hbar = r"\hbar"
         if self.kinetic is None or self.potential is None:
             arrows = " + ".join(
-                rf"\overleftarrow{{\partial}}_{{{sp.latex(x)}}} \overrightarrow{{\partial}}_{{{sp.latex(p)}}}"
-                rf" - \overleftarrow{{\partial}}_{{{sp.latex(p)}}} "
-                rf"\overrightarrow{{\partial}}_{{{sp.latex(x)}}}"
+                rf"\overleftarrow{{\partial}}_{{{latex(x)}}} \overrightarrow{{\partial}}_{{{latex(p)}}}"
+                rf" - \overleftarrow{{\partial}}_{{{latex(p)}}} "
+                rf"\overrightarrow{{\partial}}_{{{latex(x)}}}"
                 for x, p in zip(self.space.x, self.space.p, strict=True)
             )
             return (
                 rf"\frac{{\partial W}}{{\partial t}} = \frac{{2}}{{{hbar}}} "
-                rf"\left({sp.latex(self.hamiltonian)}\right) "
+                rf"\left({latex(self.hamiltonian)}\right) "
                 rf"\sin\left[\frac{{{hbar}}}{{2}} \left({arrows}\right)\right] W"
             )
         parts = []
@@ -197,13 +198,13 @@ class MoyalEquation:
                 operator = "+" if direction > 0 else "-"
                 shifted = {
                     s: sp.Symbol(
-                        rf"\left({sp.latex(s)} {operator} \tfrac{{i {hbar}}}{{2}} "
-                        rf"\partial_{{{sp.latex(q)}}}\right)"
+                        rf"\left({latex(s)} {operator} \tfrac{{i {hbar}}}{{2}} "
+                        rf"\partial_{{{latex(q)}}}\right)"
                     )
                     for s, q in zip(symbols, partners, strict=True)
                 }
                 negative = function.could_extract_minus_sign()
-                text = sp.latex((-function if negative else function).xreplace(shifted))
+                text = latex((-function if negative else function).xreplace(shifted))
                 for symbol in shifted.values():
                     # The argument of a function needs no second pair of parentheses.
                     text = text.replace(rf"{{\left({symbol.name} \right)}}", f"{{{symbol.name}}}")
@@ -216,7 +217,7 @@ class MoyalEquation:
     def _derivative_latex(self, row: Term) -> str:
         total = sum(row.dx) + sum(row.dp)
         below = " ".join(
-            rf"\partial {sp.latex(v)}" + (rf"^{{{n}}}" if n > 1 else "")
+            rf"\partial {latex(v)}" + (rf"^{{{n}}}" if n > 1 else "")
             for v, n in zip(self.space.variables, row.dx + row.dp, strict=True)
             if n
         )

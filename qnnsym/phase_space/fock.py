@@ -20,7 +20,7 @@ from scipy.special import eval_genlaguerre, gammaln
 
 from qnnsym.equations.numbers import exact_decimals
 from qnnsym.errors import InputError
-from qnnsym.phase_space.grids import numeric
+from qnnsym.phase_space.numerics.grids import numeric
 from qnnsym.phase_space.space import PhaseSpace
 from qnnsym.phase_space.states import State
 

@@ -9,6 +9,7 @@ import sympy as sp
 
 from qnnsym.derivation.obligations import NumericAgreement, SymbolicZero, VanishingOrder
 from qnnsym.derivation.step import Step
+from qnnsym.equations.latex import latex
 from qnnsym.phase_space.dissipation import Dissipation
 from qnnsym.phase_space.fields import ORDERS
 from qnnsym.phase_space.kicks import Kicks
@@ -22,9 +23,9 @@ def open_steps(open_terms: Dissipation) -> Iterable[Step]:
     (x,), (p,), hbar = space.x, space.p, space.hbar
     w = sp.Function("W", real=True)(x, p)
     jumps = r",\quad ".join(
-        rf"L = \sqrt{{{sp.latex(rate)}}}\,\left({sp.latex(symbol)}\right)" for rate, symbol in open_terms.jumps
+        rf"L = \sqrt{{{latex(rate)}}}\,\left({latex(symbol)}\right)" for rate, symbol in open_terms.jumps
     )
-    friction = rf"-\tfrac{{i}}{{\hbar}} {sp.latex(open_terms.friction)}\, [\hat x, \{{\hat p, \rho\}}]"
+    friction = rf"-\tfrac{{i}}{{\hbar}} {latex(open_terms.friction)}\, [\hat x, \{{\hat p, \rho\}}]"
     before = jumps + (rf"\quad {friction}" if open_terms.friction != 0 else "")
     yield Step(
         "Open terms",
@@ -41,9 +42,9 @@ def open_steps(open_terms: Dissipation) -> Iterable[Step]:
         "The norm is kept",
         "The open terms are derivatives of a current.",
         "",
-        rf"\left.\frac{{\partial W}}{{\partial t}}\right|_{{\text{{open}}}} = \partial_x \left({sp.latex(a)} x W "
-        rf"+ {sp.latex(dx)} \partial_x W\right) + \partial_p \left({sp.latex(b)} p W "
-        rf"+ {sp.latex(dp)} \partial_p W\right)",
+        rf"\left.\frac{{\partial W}}{{\partial t}}\right|_{{\text{{open}}}} = \partial_x \left({latex(a)} x W "
+        rf"+ {latex(dx)} \partial_x W\right) + \partial_p \left({latex(b)} p W "
+        rf"+ {latex(dp)} \partial_p W\right)",
         SymbolicZero(
             [
                 open_terms.apply(w)
@@ -78,7 +79,7 @@ def open_steps(open_terms: Dissipation) -> Iterable[Step]:
             r"W \sim \exp\left[-\frac{x^2/l^2 + p^2 l^2/\hbar^2}{2 n + 1}\right]",
             r"\left.\frac{\partial W}{\partial t}\right|_{\text{damping}} = 0",
             SymbolicZero([sp.simplify(only.apply(thermal) / thermal)]),
-            f"l^2 = {sp.latex(open_terms.length**2)}, the oscillator's length.",
+            f"l^2 = {latex(open_terms.length**2)}, the oscillator's length.",
         )
     if open_terms.friction != 0 and open_terms.diffusion != 0:
         maxwell = sp.exp(-(p**2) * open_terms.friction / open_terms.diffusion)
@@ -108,10 +109,10 @@ def kick_steps(kicks: Kicks, ranges: Mapping[sp.Symbol, tuple[float, float]]) ->
         "Kick",
         "The unitary of a kick multiplies coherences by the phases of their two ends: the factor of a Hamiltonian that "
         "acts for a time of one.",
-        rf"e^{{-i \kappa/\hbar}} \rho\, e^{{i \kappa/\hbar}}, \quad \kappa({source}) = {sp.latex(kicks.symbol)}",
-        rf"\hat W \to e^{{{'-' if kicks.kinetic else ''}i {name}}} \hat W,\quad {name} = {sp.latex(factor)}",
+        rf"e^{{-i \kappa/\hbar}} \rho\, e^{{i \kappa/\hbar}}, \quad \kappa({source}) = {latex(kicks.symbol)}",
+        rf"\hat W \to e^{{{'-' if kicks.kinetic else ''}i {name}}} \hat W,\quad {name} = {latex(factor)}",
         NumericAgreement([(sp.exp(sign * sp.I * factor), phases)], {**ranges, symbol: RANGE, shift: RANGE}),
-        f"Kicks come at all multiples of {sp.latex(kicks.period)}; outputs at these times are just before them.",
+        f"Kicks come at all multiples of {latex(kicks.period)}; outputs at these times are just before them.",
     )
     for order in (order for order in ORDERS if order is not None):
         power = order + 1 if kicks.symbol.has(hbar) else order + 2
@@ -121,7 +122,7 @@ def kick_steps(kicks: Kicks, ranges: Mapping[sp.Symbol, tuple[float, float]]) ->
         yield Step(
             f"Kick cut at hbar^{order}",
             f"Up to hbar^{order} the kick's factor is the same as with all orders.",
-            rf"{name}_{{{order}}} = {sp.latex(kicks.factor(order))}",
+            rf"{name}_{{{order}}} = {latex(kicks.factor(order))}",
             rf"{name}_{{{order}}} - {name} = \mathcal{{O}}(\hbar^{{{power}}})",
             VanishingOrder(gap, hbar, power, at, exact=False),
             "The kick is smooth where the state lives.",

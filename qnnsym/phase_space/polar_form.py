@@ -12,12 +12,13 @@ from typing import Any
 
 import sympy as sp
 
+from qnnsym.equations.latex import latex
 from qnnsym.errors import InputError
 from qnnsym.phase_space.equation import real_function
-from qnnsym.phase_space.operators import to_variables
-from qnnsym.phase_space.quantize import weyl_quantize
 from qnnsym.phase_space.space import PhaseSpace
 from qnnsym.phase_space.weyl import weyl_symbol
+from qnnsym.phase_space.weyl.operators import to_variables
+from qnnsym.phase_space.weyl.quantize import weyl_quantize
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,8 @@ class Madelung:
     def latex(self) -> dict[str, str]:
         """LaTeX of the two equations, without delimiters."""
         return {
-            "Hamilton-Jacobi": f"{sp.latex(self.hamilton_jacobi)} = 0",
-            "Continuity": f"{sp.latex(self.continuity)} = 0",
+            "Hamilton-Jacobi": f"{latex(self.hamilton_jacobi)} = 0",
+            "Continuity": f"{latex(self.continuity)} = 0",
         }
 
 

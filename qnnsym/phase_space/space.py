@@ -147,7 +147,7 @@ class PhaseSpace:
 
     def parity(self) -> sp.Expr:
         """The parity operator |x> -> |-x> (all degrees of freedom), for words given to weyl_symbol."""
-        from qnnsym.phase_space.operators import Parity
+        from qnnsym.phase_space.weyl.operators import Parity
 
         return Parity(self.dimension)
 
@@ -161,7 +161,7 @@ class PhaseSpace:
         Raises:
             InputError: for quantum numbers that are not non-negative integers.
         """
-        from qnnsym.phase_space.operators import ket_bra
+        from qnnsym.phase_space.weyl.operators import ket_bra
 
         return ket_bra(self, n, m, mass, omega)
 

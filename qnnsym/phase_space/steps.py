@@ -13,6 +13,7 @@ from qnnsym.derivation.model import Model
 from qnnsym.derivation.obligations import NumericAgreement, SymbolicZero, VanishingOrder
 from qnnsym.derivation.step import Derivation, Step
 from qnnsym.equations.functions import relu, step
+from qnnsym.equations.latex import latex
 from qnnsym.errors import InputError
 from qnnsym.phase_space.equation import MoyalEquation, check_hamiltonian, moyal_equation
 from qnnsym.phase_space.fields import ORDERS, field_equations
@@ -73,7 +74,7 @@ def derive(model: Model, order: int | None = None) -> Derivation:
         derivation.line += f"; at multiples of {sp.sstr(kicks.period)} exp(-i/hbar*({sp.sstr(kicks.symbol)}))"
         derivation.results["kick"] = kicks
     derivation.latex = {
-        "Hamiltonian": f"H = {sp.latex(hamiltonian)}",
+        "Hamiltonian": f"H = {latex(hamiltonian)}",
         "Moyal expansion": table.latex(),
         "All orders of hbar": exact.latex_exact(),
     }
@@ -83,12 +84,12 @@ def derive(model: Model, order: int | None = None) -> Derivation:
         derivation.latex["Open terms"] = rf"\left.\partial_t W\right|_{{open}} = {open_terms.latex()[2:]}"
     if exact.separable:
         kinetic, potential = exact.split()
-        derivation.latex["Kinetic factor"] = rf"\partial_t \hat W = -i K \hat W, \quad K = {sp.latex(kinetic)}"
-        derivation.latex["Potential factor"] = rf"\partial_t \hat W = i V \hat W, \quad V = {sp.latex(potential)}"
+        derivation.latex["Kinetic factor"] = rf"\partial_t \hat W = -i K \hat W, \quad K = {latex(kinetic)}"
+        derivation.latex["Potential factor"] = rf"\partial_t \hat W = i V \hat W, \quad V = {latex(potential)}"
         if kicks is not None:
             letter, sign = ("K", "-") if kicks.kinetic else ("V", "")
             derivation.latex["Kick"] = (
-                rf"\hat W \to e^{{{sign}i {letter}}} \hat W, \quad {letter} = {sp.latex(kicks.factor())}"
+                rf"\hat W \to e^{{{sign}i {letter}}} \hat W, \quad {letter} = {latex(kicks.factor())}"
             )
     if not hamiltonian.atoms(AppliedUndef):
         derivation.equations = field_equations(exact, kicks=kicks)
@@ -134,8 +135,8 @@ def _split_steps(exact: MoyalEquation) -> Iterable[Step]:
     yield Step(
         "Kinetic and potential part",
         "H is a function of the momenta plus a function of the positions, so the equation splits into two.",
-        f"H = {sp.latex(exact.hamiltonian)}",
-        f"T = {sp.latex(kinetic)}, \\quad U = {sp.latex(potential)}",
+        f"H = {latex(exact.hamiltonian)}",
+        f"T = {latex(kinetic)}, \\quad U = {latex(potential)}",
         SymbolicZero([exact.hamiltonian - kinetic - potential, *_mixed(kinetic, space.x), *_mixed(potential, space.p)]),
     )
     big_k, big_v = exact.split()
@@ -144,13 +145,13 @@ def _split_steps(exact: MoyalEquation) -> Iterable[Step]:
         ("Potential factor, all orders", "V", big_v, potential, space.x, space.theta),
     ):
         source = "T" if letter == "K" else "U"
-        q, s = sp.latex(symbols[0]), sp.latex(shifts[0])
+        q, s = latex(symbols[0]), latex(shifts[0])
         yield Step(
             title,
             "All orders of hbar together are a difference of shifted arguments.",
             rf"{letter} = \frac{{1}}{{\hbar}}\left[{source}({q} + \tfrac{{\hbar {s}}}{{2}}) - "
             rf"{source}({q} - \tfrac{{\hbar {s}}}{{2}})\right]",
-            f"{letter} = {sp.latex(factor)}",
+            f"{letter} = {latex(factor)}",
             NumericAgreement([(_sample(factor), _sample(_shifted(function, symbols, shifts, space)))], ranges),
         )
     yield Step(
@@ -180,8 +181,8 @@ def _mixed_steps(exact: MoyalEquation) -> Iterable[Step]:
         "What splits and what mixes",
         "What depends on the momenta or on the positions alone has a factor with all orders of hbar; the rest keeps "
         "its table of terms.",
-        f"H = {sp.latex(exact.hamiltonian)}",
-        rf"T = {sp.latex(pieces[0])}, \quad U = {sp.latex(pieces[1])}, \quad M = {sp.latex(pieces[2])}",
+        f"H = {latex(exact.hamiltonian)}",
+        rf"T = {latex(pieces[0])}, \quad U = {latex(pieces[1])}, \quad M = {latex(pieces[2])}",
         SymbolicZero(
             [exact.hamiltonian - sp.Add(*pieces), *_mixed(parts.kinetic, space.x), *_mixed(parts.potential, space.p)]
         ),
@@ -205,7 +206,7 @@ def _mixed_steps(exact: MoyalEquation) -> Iterable[Step]:
                 "Factors and rows, all orders",
                 "On a plane wave the two factors and the rows of the mixed part together are a difference of shifted "
                 "arguments: nothing is left out.",
-                rf"K = {sp.latex(kinetic)},\quad V = {sp.latex(potential)}",
+                rf"K = {latex(kinetic)},\quad V = {latex(potential)}",
                 r"iV - iK + \sum_r c_r(x, p)\, (ik)^{\alpha_r} (i\theta)^{\beta_r} = "
                 r"\tfrac{i}{\hbar}\left[H(x + \tfrac{\hbar\theta}{2}, p - \tfrac{\hbar k}{2}) - "
                 r"H(x - \tfrac{\hbar\theta}{2}, p + \tfrac{\hbar k}{2})\right]",
@@ -216,7 +217,7 @@ def _mixed_steps(exact: MoyalEquation) -> Iterable[Step]:
         yield Step(
             f"Factors and rows cut at hbar^{order}",
             f"Up to hbar^{order}, what kernels of this order compute is the difference of shifted arguments.",
-            rf"K_{{{order}}} = {sp.latex(kinetic)},\quad V_{{{order}}} = {sp.latex(potential)}",
+            rf"K_{{{order}}} = {latex(kinetic)},\quad V_{{{order}}} = {latex(potential)}",
             rf"\text{{difference}} = \mathcal{{O}}(\hbar^{{{power}}})",
             _vanishing(exact, found - full, power, ranges),
             "H is smooth where the state lives.",
@@ -273,7 +274,7 @@ def _cut_step(exact: MoyalEquation, order: int, ranges: Mapping[sp.Symbol, tuple
     return Step(
         f"Factors cut at hbar^{n}",
         f"Up to hbar^{n}, what kernels of this order compute is the same as the factors with all orders.",
-        rf"K_{{{n}}} = {sp.latex(kinetic)},\quad V_{{{n}}} = {sp.latex(potential)}",
+        rf"K_{{{n}}} = {latex(kinetic)},\quad V_{{{n}}} = {latex(potential)}",
         rf"K_{{{n}}} - K = \mathcal{{O}}(\hbar^{{{power}}}),\quad V_{{{n}}} - V = \mathcal{{O}}(\hbar^{{{power}}})",
         _vanishing(exact, gap, power, ranges),
         "H is smooth where the state lives.",

@@ -33,7 +33,8 @@ class Kernels(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         function = self.functions[name]
-        if not function.signatures:
+        # A kernel may also be a plain function: then there is nothing to compile.
+        if hasattr(function, "py_func") and not function.signatures:
             function.compile(function.py_func.__globals__["SIGNATURE"])
         return function
 

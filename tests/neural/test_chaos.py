@@ -10,7 +10,7 @@ from qnnsym.errors import InputError
 from qnnsym.neural import Network, NeuralHamiltonian, QuadraticCost, lyapunov_exponents
 from qnnsym.neural.chaos import random_network
 from qnnsym.neural.learning import sweep_sets
-from qnnsym.neural.numerics_lyapunov import activity_rates
+from qnnsym.neural.numerics.lyapunov import activity_rates
 from tests.neural import cases
 
 

@@ -9,8 +9,8 @@ from scipy.integrate import solve_bvp, solve_ivp
 
 from qnnsym.errors import InputError
 from qnnsym.neural import Network, NeuralHamiltonian, QuadraticCost, taylor
-from qnnsym.neural.numerics_boundary import solve_stack, stack_of
-from qnnsym.neural.numerics_delay import DelayedData
+from qnnsym.neural.numerics.boundary import solve_stack, stack_of
+from qnnsym.neural.numerics.delay import DelayedData
 from qnnsym.solvers.events import Event
 
 N, L, T = 2, 1, 0.5
@@ -184,7 +184,7 @@ def test_the_variational_reading_against_scipys_boundary_solver(kinetic, K):
     times = np.array([0, 0.2, 0.5, 0.7, 1.0])
     eqs = equations("variational", kinetic)
     if kinetic == "minus":  # one compilation is enough for the tests
-        from qnnsym.neural.limits_variational import interpreted
+        from qnnsym.neural.limits.variational import interpreted
 
         given["kernels"] = interpreted(eqs)
     solution = eqs.solve(times, rtol=1e-10, **given)

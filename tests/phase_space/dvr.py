@@ -8,7 +8,7 @@ import sympy as sp
 from scipy.linalg import expm
 from scipy.special import eval_hermite
 
-from qnnsym.phase_space.operators import KetBra, Parity
+from qnnsym.phase_space.weyl.operators import KetBra, Parity
 
 HBAR = 0.7
 STEP = 0.125

@@ -11,8 +11,8 @@ from qnnsym.checks.check import FAIL, Check, Context
 from qnnsym.phase_space.equation import moyal_equation
 from qnnsym.phase_space.fock import FockSolution, fock_evolution
 from qnnsym.phase_space.limits.subject import beside, distance, hamiltonian, wigner_figure
+from qnnsym.phase_space.numerics.sampling import observed
 from qnnsym.phase_space.observables import Observable
-from qnnsym.phase_space.sampling import observed
 from qnnsym.phase_space.states import State
 from qnnsym.solvers.solution import Solution
 

@@ -12,7 +12,7 @@ import sympy as sp
 from qnnsym.checks.check import FAIL, PASS, Check, Context
 from qnnsym.errors import InputError
 from qnnsym.phase_space.classical import MEASURES, ZERO, ClassicalLimit, classical_limit
-from qnnsym.phase_space.confirmation import Samples, sampled
+from qnnsym.phase_space.classical.confirmation import Samples, sampled
 from qnnsym.phase_space.limits.subject import CASE, Subject, depends_on_hbar, not_separable, order_figure
 from qnnsym.phase_space.space import PhaseSpace
 from qnnsym.phase_space.states import CatState, GaussianState, State

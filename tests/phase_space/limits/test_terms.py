@@ -4,7 +4,8 @@ import pytest
 import sympy as sp
 
 from qnnsym.checks.check import Context
-from qnnsym.phase_space import GaussianState, confirmation, limits
+from qnnsym.phase_space import GaussianState, limits
+from qnnsym.phase_space.classical import confirmation
 from tests.phase_space.limits.models import OSCILLATOR, PENDULUM, hbar, model, verdicts
 
 COHERENT = {"coherent": GaussianState(a=sp.sqrt(hbar), x0=1)}
