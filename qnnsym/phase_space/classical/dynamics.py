@@ -12,7 +12,7 @@ and under shear, w ~ 1/t, the power law t* ~ hbar^(-r/(2s)).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import factorial, sqrt
 from typing import Any
@@ -32,6 +32,10 @@ HBARS = tuple(10.0**-k for k in range(4, 13))
 NODES, RATE, TOLERANCE, COARSE = 12, 20, 1e-10, 1e-7
 # Nodes per axis of classical averages, until two agree.
 QUADRATURE = (24, 36, 54, 81)
+# Quasi-random points where these do not agree, because the flow folds the cloud: powers of two, until two agree.
+SAMPLES = (12, 13, 14, 15, 16)
+# Points that are followed together: no more than stay in the cache.
+BLOCK = 4096
 # The cloud in which a maximum is looked for: its half extent in widths, points per axis.
 SPREAD, POINTS = 2.2, 31
 # The search for t* goes on in so many steps.
@@ -78,7 +82,7 @@ class BreakTimes:
 
 
 class Flow:
-    """Trajectories of H = T(p) + U(x).
+    """Trajectories of H = T(p) + U(x), which may depend on time, from t = 0 on.
 
     Arguments:
         equation: separable, one degree of freedom.
@@ -88,21 +92,21 @@ class Flow:
 
     def __init__(self, equation: MoyalEquation, points: np.ndarray, tangent: bool) -> None:
         (x,), (p,) = equation.space.x, equation.space.p
-        T, U = (_put(part, equation.space) for part in (equation.kinetic, equation.potential))
+        T, U = (_put(part, equation.space, driven=True) for part in (equation.kinetic, equation.potential))
         self._v, self._vv, self._f, self._ff = (
-            _function(expression, symbol)
+            _rate(expression, symbol, equation.space.t)
             for expression, symbol in ((T.diff(p), p), (T.diff(p, 2), p), (-U.diff(x), x), (-U.diff(x, 2), x))
         )
         self._tangent, self.time = tangent, 0.0
         one, none = np.ones(points.shape[1]), np.zeros(points.shape[1])
         self._state = np.array([*points, one, none, none, one] if tangent else [*points])
 
-    def _rates(self, _: float, flat: np.ndarray) -> np.ndarray:
+    def _rates(self, t: float, flat: np.ndarray) -> np.ndarray:
         x, p, *M = flat.reshape(len(self._state), -1)
-        rates = [self._v(p), self._f(x)]
+        rates = [self._v(p, t), self._f(x, t)]
         if M:
             a, b, c, d = M
-            vv, ff = self._vv(p), self._ff(x)
+            vv, ff = self._vv(p, t), self._ff(x, t)
             rates += [vv * c, vv * d, ff * a, ff * b]
         return np.concatenate(rates)
 
@@ -393,7 +397,7 @@ def break_time(
     """The time at which <A> of the exact evolution leaves that of Liouville's equation, against hbar.
 
     Arguments:
-        H, A: Weyl symbols; H = T(p) + U(x), one degree of freedom.
+        H, A: Weyl symbols; H = T(p) + U(x), one degree of freedom, which may depend on time, A in x and p.
         family: the state at t = 0, its widths expressions in space.hbar.
         space: phase space.
         hbars: values of hbar.
@@ -420,11 +424,11 @@ def break_time(
     curves, found = {}, []
     for hbar in values:
         # Filaments grow with time and ask for ever finer grids: no further than to the break.
-        for share in (0.25, 0.5, 1.0):
+        for share in (0.35, 0.7, 1.0):
             span = (0, share * longest, max(2, round(share * points)))
             run = evolve_wigner(H, family, span, hbar=hbar, space=space, e_ops={"A": A}, **settings)
             times, quantum = np.asarray(run.times), np.real(run.expect["A"])
-            classical = _transported(H, A, family, space, times, float(hbar), settings.get("values"), threshold / 50)
+            classical = _transported(H, A, family, space, times, float(hbar), settings.get("values"), threshold / 25)
             if classical is None:
                 plain = evolve_wigner(H, family, span, hbar=hbar, space=space, order=0, e_ops={"A": A}, **settings)
                 classical = np.real(plain.expect["A"])
@@ -442,7 +446,7 @@ def break_time(
 def _transported(
     H: Any, A: Any, family: Any, space: PhaseSpace, times: np.ndarray, hbar: float, values: Any, tolerance: float
 ) -> np.ndarray | None:
-    """<A> of Liouville's equation by trajectories from Gauss-Hermite nodes; None for fringes and where it fails."""
+    """<A> of Liouville's equation by trajectories from weighted points; None for fringes and where it fails."""
     given = {str(k): sp.sympify(v) for k, v in (values or {}).items()}
     put = {s: given[s.name] for s in (sp.sympify(H) + sp.sympify(A)).free_symbols if s.name in given}
     equation = moyal_equation(sp.sympify(H).xreplace(put), space, 0)
@@ -450,21 +454,36 @@ def _transported(
         return None
     symbol = sp.lambdify(space.variables, _put(sp.sympify(A).xreplace(put), space), "numpy")
     before = None
-    for number in QUADRATURE:
-        nodes, weights = np.polynomial.hermite.hermgauss(number)
-        share, total = np.outer(weights, weights).ravel() / np.pi, np.zeros(times.size)
-        cloud = np.array(np.meshgrid(nodes, nodes, indexing="ij")).reshape(2, -1)
-        # Nodes far out carry nothing.
-        seen = share > 1e-14
+    for cloud, share in _clouds():
+        total = np.zeros(times.size)
         for lump in _lumps(family, space, hbar):
-            starts = np.array(lump.start)[:, None] + np.sqrt(np.diag(lump.S))[:, None] * cloud[:, seen]
-            position = Flow(equation, starts, tangent=False).follow(times)[0]
-            found = np.broadcast_to(symbol(position[:, 0], position[:, 1]), position[:, 0].shape)
-            total += lump.share * (found @ share[seen])
+            starts = np.array(lump.start)[:, None] + np.sqrt(np.diag(lump.S))[:, None] * cloud
+            for at in range(0, share.size, BLOCK):
+                part = slice(at, at + BLOCK)
+                position = Flow(equation, starts[:, part], tangent=False).follow(times)[0]
+                found = np.broadcast_to(symbol(position[:, 0], position[:, 1]), position[:, 0].shape)
+                total += lump.share * (found @ share[part])
         if before is not None and np.max(np.abs(total - before)) <= tolerance:
             return total
         before = total
     return None
+
+
+def _clouds() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(points (2, number), shares) that average over exp(-x^2 - p^2)/pi, ever more of them."""
+    from scipy.stats import qmc
+
+    for number in QUADRATURE:
+        nodes, weights = np.polynomial.hermite.hermgauss(number)
+        share = np.outer(weights, weights).ravel() / np.pi
+        # Nodes far out carry nothing.
+        seen = share > 1e-14
+        yield np.array(np.meshgrid(nodes, nodes, indexing="ij")).reshape(2, -1)[:, seen], share[seen]
+    for power in SAMPLES:
+        # Each scrambled anew, so that two that agree do not do so because they share their points.
+        points = qmc.MultivariateNormalQMC(np.zeros(2), np.eye(2) / 2, rng=np.random.default_rng(power))
+        number = 2**power
+        yield points.random(number).T, np.full(number, 1 / number)
 
 
 def _first(times: np.ndarray, gap: np.ndarray, threshold: float) -> float:
@@ -477,9 +496,11 @@ def _first(times: np.ndarray, gap: np.ndarray, threshold: float) -> float:
     return float(times[k - 1] + (times[k] - times[k - 1]) * (threshold - gap[k - 1]) / (gap[k] - gap[k - 1]))
 
 
-def _put(expression: Any, space: PhaseSpace) -> sp.Expr:
+def _put(expression: Any, space: PhaseSpace, driven: bool = False) -> sp.Expr:
     found = sp.sympify(expression).xreplace(dict(space.defaults))
-    unknown = sorted(found.free_symbols - {*space.variables}, key=str)
+    if not driven and found.has(space.t):
+        raise InputError(f"{found} depends on time; give an expression in {', '.join(map(str, space.variables))}.")
+    unknown = sorted(found.free_symbols - {*space.variables, space.t}, key=str)
     if unknown:
         raise InputError(
             f"No number is known for {', '.join(map(str, unknown))}; declare them with space.parameters(name=number)."
@@ -502,6 +523,13 @@ def _function(expression: sp.Expr, symbol: sp.Symbol) -> Callable:
     if expression.has(symbol):
         return raw
     return lambda values: np.full(np.shape(values), float(expression))
+
+
+def _rate(expression: sp.Expr, symbol: sp.Symbol, time: sp.Symbol) -> Callable:
+    raw = sp.lambdify([symbol, time], expression, "numpy")
+    if expression.has(symbol):
+        return raw
+    return lambda values, t: np.full(np.shape(values), float(raw(0.0, t)))
 
 
 __all__ = ["BreakTimes", "CorrectionTimes", "Flow", "along_flow", "break_time", "correction_time"]
