@@ -48,6 +48,7 @@ class refined:
             model.hamiltonian, model.state, solution.times[[0, -1]], hbar=model.hbar, space=model.space,
             values=model.values, grid=axes, tolerance=tolerance / 10, **options,
         )  # fmt: skip
+        assert solution.states is not None and finer.states is not None
         gap = distance(solution.states[-1], finer.states[-1][np.ix_(*common)])
         points = " x ".join(str(axis.size) for axis in axes)
         quantity = f"|W - W_refined|/|W| in L2 at t = {solution.times[-1]:g}"
