@@ -28,7 +28,7 @@ from qnnsym.solvers.cache import numba_cache
 from qnnsym.solvers.kernels import Kernels, load_kernels
 from qnnsym.solvers.progress import Progress
 from qnnsym.solvers.solution import finite_array
-from qnnsym.solvers.tableaus import DOP853
+from qnnsym.solvers.tableaus import METHODS as TABLEAUS
 
 # Damping of the relaxation to rest, most iterations with it: the gentler ones where the first goes astray.
 BACKENDS = ("auto", "compiled", "batched")
@@ -92,11 +92,12 @@ class Learner:
         modes: number of Legendre modes of the rates of dynamical weights; 0 for parametric weights.
         kernels: "forward" and "backward"; None builds them.
         backend: "compiled" (kernels pattern by pattern), "batched" (matrix products), or "auto" by size.
+        method: "dop853" or "rk4", in steps of equal length.
     """
 
     def __init__(
         self, hamiltonian: NeuralHamiltonian, inputs: Any, targets: Any, duration: float, modes: int = 0,
-        kernels: Kernels | None = None, backend: str = "auto",
+        kernels: Kernels | None = None, backend: str = "auto", method: str = "dop853",
     ) -> None:  # fmt: skip
         from qnnsym.workspace import Workspace
 
@@ -121,8 +122,11 @@ class Learner:
         sizes = dict(zip(lower(sets["backward"]).sizes, eqs.sizes, strict=True))
         self.work = np.zeros(max(int(lower(s).work.subs(sizes)) for s in sets.values()))
         self.steps = max(1, int(np.ceil(duration / self.relaxation)))
-        a, b, c, *_ = DOP853.arrays()
-        s = DOP853.stages
+        if method not in TABLEAUS:
+            raise InputError(f"method={method!r} is not known; use one of {', '.join(TABLEAUS)}.")
+        self.method = method
+        a, b, c, *_ = TABLEAUS[method].arrays()
+        s = TABLEAUS[method].stages
         possible = not sets["backward"].entries
         large = self.patterns > 3 and self.patterns * net.neurons * net.columns >= numerics_batched.WORTH
         if backend not in BACKENDS or (backend == "batched" and not possible):
@@ -422,7 +426,7 @@ class Training:
 
 def train(
     net, data, epochs, start, weights, weights0, y0, relaxation, inertia, duration, cost, *, dynamical=None, rtol=1e-9,
-    steps=None, modes=32, resume=None, progress=None, values=None, backend="auto",
+    steps=None, modes=32, resume=None, progress=None, values=None, backend="auto", method="dop853",
 ) -> Training:  # fmt: skip
     """Learn by the epoch scheme; see `qnnsym.neural.train`."""
     hamiltonian, inputs, targets = _setting(net, data, relaxation, inertia, cost, dynamical, values)
@@ -434,7 +438,7 @@ def train(
     modes = _integer(modes, "modes", 2) if weights == "dynamical" else 0
     if not (isinstance(rtol, float) and 0 < rtol < 1):
         raise InputError(f"rtol={rtol!r} is no relative tolerance; give a number between 0 and 1.")
-    learner = Learner(hamiltonian, inputs, targets, duration, modes, backend=backend)
+    learner = Learner(hamiltonian, inputs, targets, duration, modes, backend=backend, method=method)
     if steps is not None:
         learner.steps = _integer(steps, "steps", 1)
     run = _Run(learner, start, weights0, y0, resume, None if steps is not None else rtol)
@@ -558,7 +562,7 @@ class _Run:
         settings = {
             "start": self.start, "weights": "dynamical" if self.learner.modes else "parametric",
             "duration": self.learner.duration, "relaxation": self.learner.relaxation, "inertia": self.learner.inertia,
-            "steps": self.learner.steps, "patterns": self.learner.patterns,
+            "method": self.learner.method, "steps": self.learner.steps, "patterns": self.learner.patterns,
         }  # fmt: skip
         result = Training(
             np.array(weights), np.array(costs), np.array(errors), done, end, carried, coefficients, settings,
