@@ -25,6 +25,16 @@ def functions(forward: Any, backward: Any) -> tuple[Callable, Callable]:
     return batched_function(forward, COPIED), batched_function(backward, COPIED, {"d_M"})
 
 
+def combined(weights: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+    """sum_j weights[j] slopes[j], over the weights that are not zero."""
+    used = np.flatnonzero(weights)
+    if not len(used):
+        return np.zeros(slopes.shape[1:])
+    if len(used) == 1:
+        return weights[used[0]] * slopes[used[0]]
+    return np.dot(weights, slopes.reshape(len(slopes), -1)).reshape(slopes.shape[1:])
+
+
 class BatchedSweeps:
     """The sweeps of one network.
 
@@ -61,12 +71,12 @@ class BatchedSweeps:
             for i in range(count):
                 line = step * count + i
                 w = table[line if len(table) > 1 else 0].reshape(self.neurons, self.columns)
-                stages[step, i] = y + h * np.tensordot(a[i, :i], slopes[:i], 1) if i else y
+                stages[step, i] = y + combined(h * a[i, :i], slopes[:i]) if i else y
                 slopes[i], *_ = self.activity(
                     start + (step + c[i]) * h, self.sizes, self.scalars,
                     (stages[step, i], w, *self._signals(ext[line if len(ext) > 1 else 0]), *self.fixed),
                 )  # fmt: skip
-            y += h * np.tensordot(b, slopes, 1)
+            y += combined(h * b, slopes)
 
     def backward(
         self, start: float, h: float, a: np.ndarray, b: np.ndarray, c: np.ndarray, costate: np.ndarray,
@@ -80,7 +90,7 @@ class BatchedSweeps:
                 line = step * count + i
                 w = table[line if len(table) > 1 else 0].reshape(self.neurons, self.columns)
                 scale = h * b[i] if b[i] else 1.0
-                adjoint = b[i] * costate + np.tensordot(a[i + 1 :, i], slopes[i + 1 :], 1)
+                adjoint = b[i] * costate + combined(a[i + 1 :, i], slopes[i + 1 :])
                 t, signals = start + (step + c[i]) * h, self._signals(ext[line if len(ext) > 1 else 0])
 
                 def at(

@@ -233,17 +233,21 @@ class Learner:
         h, net = self.hamiltonian, self.network
         weight = (np.broadcast_to(self.b, (self.steps, self.b.size)) * self.duration / self.steps).ravel()
         used = np.flatnonzero(weight)
-        y = stages.reshape(-1, self.patterns, net.neurons)[used]
-        signals = ext[used] if len(ext) > 1 else ext
-        x, w = signals[..., : net.inputs], table[used] if len(table) > 1 else table
+        y = stages.reshape(-1, self.patterns, net.neurons)
+        w = table[used] if len(table) > 1 else table
         if isinstance(h.cost, QuadraticCost):
-            each = ((y - signals[..., net.inputs :]) ** 2 @ h.weight).sum(axis=1) / 2
+            each = np.empty(used.size)
+            # A stage at a time stays in the cache, which all of them together do not.
+            for n, at in enumerate(used):
+                gap = y[at] - ext[at if len(ext) > 1 else 0, :, net.inputs :]
+                each[n] = np.vdot(gap, gap * h.weight) / 2
             mask = np.ones(w.shape[1]) if net.mask is None else net.mask.ravel()
             once = h.values[h.decay] / 2 * np.sum((w * mask) ** 2, axis=1)
         else:
             parts = [0 * times[used], 0 * times[used]]
             if h.expression != 0:
-                parts = [f(times[used], x, y, w) for f in self._cost_functions]
+                x = (ext[used] if len(ext) > 1 else ext)[..., : net.inputs]
+                parts = [f(times[used], x, y[used], w) for f in self._cost_functions]
             each, once = parts[0], parts[1]
         return float(weight[used] @ each), float(weight[used] @ np.broadcast_to(once, used.shape))
 
