@@ -164,8 +164,10 @@ class _Writer:
             return self._entry(e)
         if isinstance(e, sp.Sum):
             return self._sum(e)
-        if isinstance(e, (sp.Add, sp.Mul)):
-            return self._elementwise(e, list(e.args), " + " if isinstance(e, sp.Add) else "*")
+        if isinstance(e, sp.Add):
+            return self._difference(e)
+        if isinstance(e, sp.Mul):
+            return self._elementwise(e, list(e.args), "*")
         if isinstance(e, sp.Pow) and e.exp == 2:
             base = self._value(e.base)
             return self._line(e, f"{base.name}*{base.name}", base.axes)
@@ -198,6 +200,18 @@ class _Writer:
         # Few axes first: a product of scalars is not spread over a matrix before it has to be.
         values.sort(key=lambda v: len(v.axes))
         return self._line(key, sign.join(self._aligned(v, axes) for v in values), axes)
+
+    def _difference(self, e: sp.Add) -> _Value:
+        """A sum, its negative terms taken off: no pass over an array is spent on a sign."""
+        negative = [a for a in e.args if a.as_coeff_Mul()[0] == -1]
+        positive = [a for a in e.args if a not in negative]
+        if not negative or not positive:
+            return self._elementwise(e, list(e.args), " + ")
+        added, taken = ([self._value(a) for a in part] for part in (positive, [-a for a in negative]))
+        axes = _union([*added, *taken])
+        added.sort(key=lambda v: len(v.axes))
+        plus = " + ".join(self._aligned(v, axes) for v in added)
+        return self._line(e, " - ".join([plus, *(self._aligned(v, axes) for v in taken)]), axes)
 
     def _product(self, factors: Sequence[sp.Expr]) -> _Value:
         return self._value(sp.Mul(*factors)) if len(factors) != 1 else self._value(factors[0])

@@ -79,7 +79,7 @@ class BatchedSweeps:
             for i in range(count):
                 line = step * count + i
                 w = table[line].reshape(self.neurons, self.columns) if fixed is None else fixed
-                stages[step, i] = y + combined(h * a[i, :i], slopes[:i]) if i else y
+                np.add(y, combined(h * a[i, :i], slopes[:i]), out=stages[step, i])
                 slopes[i], *kept = self.activity(
                     start + (step + c[i]) * h, self.sizes, self.scalars,
                     (stages[step, i], w, *self._signals(ext[line if len(ext) > 1 else 0]), *self.fixed),
@@ -117,7 +117,7 @@ class BatchedSweeps:
                     # The part linear in the costates; without them the quadratic cost gives no force on the weights
                     # but what counts once.
                     rate = rate - at(np.zeros_like(adjoint))[0]
-                slopes[i] = -scale * rate
+                np.multiply(rate, -scale, out=slopes[i])
                 forces[i] = np.ravel(total)
                 scales[i] = scale
             sums += (factors[:, step * count : (step + 1) * count] * scales) @ forces
