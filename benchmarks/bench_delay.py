@@ -162,7 +162,7 @@ def measured(neurons: int) -> list[Row]:
     )
 
     def ours(rtol: float) -> np.ndarray:
-        return problem.solve(rtol=rtol, atol=rtol / 100, progress=False).states[-1]
+        return problem.solve(rtol=rtol, atol=rtol / 100, progress=False).final
 
     tolerances = {wanted: loosest(ours, exact, wanted) for wanted in (LOOSE, TIGHT)}
     found = interleaved({str(w): repeated(ours, r, CALLS) for w, r in tolerances.items()}, TURNS, CALLS)

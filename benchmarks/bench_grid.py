@@ -41,7 +41,7 @@ def rows() -> list[Row]:
         )
 
     def error(solution: Solution) -> float:
-        return float(np.linalg.norm(solution.states[-1] - exact) / np.linalg.norm(exact))
+        return float(np.linalg.norm(solution.final - exact) / np.linalg.norm(exact))
 
     needed, reached, steps = {}, {}, {}
     for method in (None, "rk4"):
