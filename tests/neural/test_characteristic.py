@@ -288,3 +288,32 @@ def test_sizes_and_dimension_are_those_of_the_network():
     eqs = H.characteristic_equations()
     assert eqs.sizes == (2, 1) and eqs.dimension == 2 * 2 + 2 * 8
     assert eqs.line.startswith("d_y[k] = ") and eqs.line.count("; ") == 3
+
+
+def test_integrate_by_both_methods_leaves_the_state_given_alone():
+    eqs = NeuralHamiltonian(Network(3, 0), 0.8, 2.0).characteristic_equations()
+    start = np.random.default_rng(4).normal(size=eqs.dimension) / 3
+    given = start.copy()
+    n = 3
+    weights, momenta = (part.reshape(3, 4) for part in np.split(start[2 * n :], 2))
+    expected = eqs.solve((0, 2, 2), start[:n], start[n : 2 * n], weights, momenta).states[-1]
+    for _ in range(2):  # the second time from the same state
+        np.testing.assert_allclose(eqs.integrate(given, (0, 2)), expected, rtol=1e-13)
+        np.testing.assert_allclose(eqs.integrate(given, (0, 2), method="rk4", step=0.005), expected, rtol=1e-7)
+        assert np.array_equal(given, start)
+    with pytest.raises(InputError, match="fixed step"):
+        eqs.integrate(given, (0, 2), method="rk4")
+
+
+def test_integrate_takes_few_copies_of_the_state():
+    import tracemalloc
+
+    eqs = NeuralHamiltonian(Network(150, 0), 0.8, 2.0).characteristic_equations()
+    start = np.random.default_rng(4).normal(size=eqs.dimension) / 12
+    eqs.integrate(start, (0, 1e-3))  # loads what is loaded once
+    for options, most in (({}, 17.5), ({"method": "rk4", "step": 1e-3}, 6.5)):
+        tracemalloc.start()
+        final = eqs.integrate(start, (0, 1e-3), **options)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert final.nbytes == start.nbytes and peak < most * start.nbytes

@@ -225,15 +225,19 @@ def _problem(data: Data, kernels: Kernels, name: str, state: np.ndarray, times: 
     )  # fmt: skip
 
 
-def integrate(eqs, state, times, *, rtol=1e-10, atol=1e-12, inputs=None, values=None, kernels=None, tangent=False):
+def integrate(
+    eqs, state, times, *, rtol=1e-10, atol=1e-12, method="dop853", step=None, inputs=None, values=None, kernels=None,
+    tangent=False,
+) -> np.ndarray:  # fmt: skip
     """The final flat state by the compiled driver alone; with `tangent` the state is (state, direction)."""
     data = Data(eqs, values, inputs)
     size = eqs.dimension * (2 if tangent else 1)
-    state = finite_array(state, (size,), "The flat state")
     name = "rhs_jvp" if tangent else "rhs"
-    return _problem(data, kernels or kernels_of(eqs), name, state, np.array(times, float)).integrate(
-        rtol=rtol, atol=atol
+    # No name is kept for the checked copy of the state: with a million weights every array counts.
+    problem = _problem(
+        data, kernels or kernels_of(eqs), name, finite_array(state, (size,), "The flat state"), np.array(times, float)
     )
+    return problem.integrate(method, rtol, atol, step, once=True)
 
 
 def solve(
