@@ -31,6 +31,8 @@ CULPRIT = 9
 OUTPUTS = 15
 # And of what is kept of the past.
 MEMORY = 28
+# What problems without lags remember; nobody writes to it.
+NOTHING = Memory()
 # Seconds between two returns to Python: a bar moves, Ctrl-C is heard.
 BREATH = 0.05
 
@@ -132,7 +134,7 @@ class Problem:
 
     def memory(self) -> Memory:
         """What the driver keeps of the past; delay equations alone keep anything."""
-        return Memory()
+        return NOTHING
 
     @cached_property
     def driver(self) -> Any:
@@ -392,6 +394,8 @@ def _check_tolerances(rtol: float, atol: float) -> None:
 def _stops(times: np.ndarray, breakpoints: Sequence[float], everywhere: bool) -> tuple[np.ndarray, np.ndarray]:
     """Where steps have to end (breakpoints inside, the last time, every output for a fixed step), and which output
     each of these is, -1 for none."""
+    if not (everywhere or breakpoints):
+        return times[-1:].copy(), np.array([times.size - 1])
     low, high = sorted((times[0], times[-1]))
     inner = [b for b in breakpoints if low < b < high]
     stops = np.array(sorted({*inner, *(times[1:] if everywhere else ()), times[-1]}), dtype=float)
