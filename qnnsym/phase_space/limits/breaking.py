@@ -10,7 +10,8 @@ import sympy as sp
 
 from qnnsym.checks.check import FAIL, PASS, Check, Context
 from qnnsym.errors import InputError
-from qnnsym.phase_space.classical.dynamics import LOGARITHMIC, break_time, correction_time
+from qnnsym.phase_space.classical.breaking import break_time
+from qnnsym.phase_space.classical.dynamics import LOGARITHMIC, correction_time
 from qnnsym.phase_space.limits.subject import CASE, Subject, array_function, depends_on_hbar, not_separable
 from qnnsym.phase_space.states import GaussianState
 from qnnsym.solvers.solution import as_times

@@ -12,7 +12,7 @@ from scipy.integrate import solve_ivp
 
 from qnnsym.checks.check import FAIL, PASS, Check, Context
 from qnnsym.errors import InputError
-from qnnsym.phase_space.classical.dynamics import BreakTimes, break_time
+from qnnsym.phase_space.classical.breaking import BreakTimes, break_time
 from qnnsym.phase_space.limits.subject import Subject, depends_on_hbar, not_separable
 from qnnsym.solvers.lyapunov import Exponents, lyapunov_spectrum
 from qnnsym.solvers.solution import as_times

@@ -9,7 +9,8 @@ from qnnsym import Model
 from qnnsym.checks.check import FAIL, PASS, Context
 from qnnsym.errors import InputError
 from qnnsym.phase_space import FockState, GaussianState, PhaseSpace, break_time, evolve_wigner, limits
-from qnnsym.phase_space.classical.dynamics import Flow, _clouds
+from qnnsym.phase_space.classical.breaking import _clouds
+from qnnsym.phase_space.classical.flow import Flow
 from qnnsym.phase_space.equation import moyal_equation
 from qnnsym.phase_space.oracle import schroedinger_wigner
 
