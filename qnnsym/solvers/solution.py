@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from qnnsym.arrays import real_array
 from qnnsym.errors import InputError, StorageError
 
 # More output times than this are a slip of the pen, and would fill the memory before anything else is noticed.
@@ -241,7 +242,7 @@ def finite_array(value: Any, shape: Iterable[int], what: str) -> np.ndarray:
     """
     shape = tuple(shape)
     try:
-        array = np.array(value, dtype=float)
+        array = real_array(value, what)
     except (TypeError, ValueError):
         raise InputError(f"{what} is no array of numbers: {value!r}; give one of shape {shape}.") from None
     if array.shape != shape:

@@ -214,6 +214,9 @@ def test_arrays_are_copied_and_checked():
         ("a", "no array of numbers"),
         ([1.0], r"has the shape \(1,\); it needs \(3,\)"),
         ([1, 2, np.inf], "NaN or inf"),
+        ([1, 2, 3 + 0.5j], "has complex entries"),
+        (np.array([1, 2, 3 + 0.5j], dtype=object), "has complex entries"),
     ):
         with pytest.raises(InputError, match=f"This .*{sentence}"):
             finite_array(bad, (3,), "This")
+    assert finite_array([1, 2 + 0j, 3], (3,), "This").tolist() == [1, 2, 3]

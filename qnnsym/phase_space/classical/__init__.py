@@ -42,6 +42,7 @@ class ClassicalLimit:
         coefficient: {(measure, s): expression without hbar}; 0 where the term is identically zero.
         verdict: {(measure, s): "regular" (exponent > 0), "marginal" (= 0), "singular" (< 0), "identically zero"}.
         numeric: the keys whose coefficient is a number with 30 digits for want of a closed form.
+        vanishing: the measures in which the classical term T_0 is itself zero, so that nothing can be compared.
         hamiltonian, family, space, observable, terms, measures, part: what was asked.
     """
 
@@ -56,6 +57,7 @@ class ClassicalLimit:
     terms: tuple[int, ...]
     measures: tuple[str, ...]
     part: str
+    vanishing: frozenset[str] = frozenset()
     _cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -85,7 +87,11 @@ class ClassicalLimit:
                 shown = f"{sp.N(c, 12)}" if key in self.numeric else str(c)
                 rows.append((measure, str(s), str(self.exponent[key]), shown, self.verdict[key]))
         widths = [max(len(row[i]) for row in rows) for i in range(5)]
-        return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+        lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+        if self.vanishing:
+            measures = ", ".join(m for m in self.measures if m in self.vanishing)
+            lines.append(f"T_0 is zero as well ({measures}): there is nothing that these terms could be compared with.")
+        return "\n".join(lines)
 
 
 def classical_limit(
@@ -129,6 +135,11 @@ def classical_limit(
     for s in (0, *terms):
         n = 2 * s + 1
         derivative = sp.diff(function, q, n)
+        if derivative.has(sp.DiracDelta):
+            raise InputError(
+                f"The derivative of order {n} of {function} in {q} is a distribution ({derivative}): the function has "
+                "a kink or a jump, and its Moyal terms have no size. Smooth it, as sqrt(x**2 + b**2) for Abs(x)."
+            )
         prefactor = sp.Rational(1, 4**s * factorial(n))
         for measure in measures:
             if is_identically_zero(derivative, q):
@@ -227,8 +238,9 @@ def _table(
             verdict[key] = REGULAR if power > 0 else MARGINAL if power == 0 else SINGULAR
             if not exact:
                 numeric.add(key)
+    vanishing = frozenset(m for m in measures if sizes[m, 0].coefficient == 0)
     return ClassicalLimit(
-        exponent, coefficient, verdict, frozenset(numeric), H, family, space, A, terms, measures, part
+        exponent, coefficient, verdict, frozenset(numeric), H, family, space, A, terms, measures, part, vanishing
     )  # fmt: skip
 
 

@@ -237,3 +237,8 @@ def test_what_cannot_be_used_is_named(change, words):
         return
     with pytest.raises(InputError, match=words):
         classical_limit(**arguments)
+
+
+def test_a_kink_has_no_terms():
+    with pytest.raises(InputError, match="order 3 of Abs.x. in x is a distribution"):
+        classical_limit(p**2 / 2 + sp.Abs(x), GaussianState(a=root), space)
