@@ -138,6 +138,8 @@ def numbers(given: Any, what: str) -> np.ndarray:
     """An array of floats, of any shape."""
     try:
         return real_array(given, what)
+    except InputError:
+        raise
     except (TypeError, ValueError):
         raise InputError(f"{what}: {given!r} is no array of numbers; give rows of numbers of equal length.") from None
 

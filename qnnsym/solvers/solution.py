@@ -243,6 +243,8 @@ def finite_array(value: Any, shape: Iterable[int], what: str) -> np.ndarray:
     shape = tuple(shape)
     try:
         array = real_array(value, what)
+    except InputError:
+        raise
     except (TypeError, ValueError):
         raise InputError(f"{what} is no array of numbers: {value!r}; give one of shape {shape}.") from None
     if array.shape != shape:

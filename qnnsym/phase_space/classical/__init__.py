@@ -131,15 +131,18 @@ def classical_limit(
         pieces(family, space)  # says what a family is
     packets = [Packet.of(piece, part == "kinetic") for piece in pieces(family, space)]
     A = _observable(observable, space)
+    derivatives = {s: sp.diff(function, q, 2 * s + 1) for s in (0, *terms)}
+    for s, derivative in derivatives.items():
+        if derivative.has(sp.DiracDelta):
+            raise InputError(
+                f"The derivative of order {2 * s + 1} of {function} in {q} is a distribution ({derivative}): the "
+                "function has a kink or a jump, and its Moyal terms have no size. Smooth it, as sqrt(x**2 + b**2) for "
+                "Abs(x)."
+            )
     sizes: dict[Key, Power] = {}
     for s in (0, *terms):
         n = 2 * s + 1
-        derivative = sp.diff(function, q, n)
-        if derivative.has(sp.DiracDelta):
-            raise InputError(
-                f"The derivative of order {n} of {function} in {q} is a distribution ({derivative}): the function has "
-                "a kink or a jump, and its Moyal terms have no size. Smooth it, as sqrt(x**2 + b**2) for Abs(x)."
-            )
+        derivative = derivatives[s]
         prefactor = sp.Rational(1, 4**s * factorial(n))
         for measure in measures:
             if is_identically_zero(derivative, q):

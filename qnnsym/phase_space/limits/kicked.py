@@ -175,7 +175,7 @@ class localisation:
         counts = _kicks(context.solution, rotor.period)
         last, n = int(counts[-1]), np.arange(-LADDER, LADDER + 1)
         # The kick's strength, as of K cos x, from its largest force.
-        strength = float(np.max(np.abs(rotor.force(np.linspace(0, 2 * np.pi, 400)))))
+        strength = float(np.max(np.abs(rotor.force(np.linspace(0, 2 * np.pi, 401)))))
         if not strength >= CHAOTIC:
             reason = (
                 f"The kick has the strength K = {strength:g}: below K = {CHAOTIC:g} the standard map is not chaotic "
