@@ -9,7 +9,7 @@ of fixed width the L2 and sup ratios do not go to zero at all, the weak one does
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import factorial
@@ -170,10 +170,13 @@ def _checked(terms: Any, measures: Any, part: str) -> tuple[tuple[int, ...], tup
     wrong = [s for s in terms if isinstance(s, bool) or not isinstance(s, int) or s < 1]
     if wrong or not terms:
         raise InputError(f"terms={terms!r}: give the s of the terms T_s that are compared with T_0, as 1, 2, 3, ...")
+    known = f"give one or several of {', '.join(MEASURES)}"
+    if not isinstance(measures, Iterable) or (not isinstance(measures, str) and not tuple(measures)):
+        raise InputError(f"measures={measures!r} names no measure; {known}.")
     measures = (measures,) if isinstance(measures, str) else tuple(measures)
     unknown = [m for m in measures if m not in MEASURES]
-    if unknown or not measures:
-        raise InputError(f"{unknown[0] if unknown else 'Nothing'!r} is no measure; give {', '.join(MEASURES)}.")
+    if unknown:
+        raise InputError(f"{unknown[0]!r} is no measure; {known}.")
     if part not in PARTS:
         raise InputError(f"part={part!r} is not known; give {' or '.join(map(repr, PARTS))}.")
     return terms, measures
