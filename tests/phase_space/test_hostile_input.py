@@ -28,7 +28,8 @@ H = p**2 / 2 + x**2 / 2
 
 def evolved(H=H, state=None, space=space, **options):
     arguments = {"hbar": 1, "times": (0, 0.1, 2), "progress": False, **options}
-    return evolve_wigner(H, GaussianState(1) if state is None else state, arguments.pop("times"), space=space, **arguments)
+    state = GaussianState(1) if state is None else state
+    return evolve_wigner(H, state, arguments.pop("times"), space=space, **arguments)
 
 
 @pytest.mark.parametrize(
@@ -138,3 +139,9 @@ def test_constructors():
     ):
         with pytest.raises(InputError, match=sentence):
             call()
+
+
+def test_a_method_that_needs_too_many_steps_says_so_at_once():
+    options = {"method": "strang", "times": (0, 2, 3), "hbar": 0.5}
+    with pytest.raises(InputError, match=r"strang needs about .* steps for the tolerance 1e-13 up to t = 2, more than"):
+        evolved(p**2 / 2 + x**4 / 4, tolerance=1e-13, **options)

@@ -259,8 +259,6 @@ def _pieces(
     if not expression.is_commutative:
         raise InputError(f"The observable {name} = {expression} holds operators; apply weyl_symbol(A, space) first.")
     space, coordinates = problem.space, axes.coordinates()
-    if name != "energy":
-        check_observable(expression, name, problem, coordinates, start)
     groups: dict[frozenset[sp.Symbol], list[sp.Expr]] = {}
     for term in sp.Add.make_args(expression):
         groups.setdefault(frozenset(term.free_symbols & set(space.variables)), []).append(term)
@@ -283,4 +281,6 @@ def _pieces(
                 f"{what} = {expression} is not finite on the grid, at ({', '.join(axes.names)}) = ({where}): it is "
                 "singular or overflows. Give a grid without such points, or an expression that is finite there."
             )
+    if name != "energy":
+        check_observable(expression, name, problem, coordinates, start)
     return values if expression.has(space.t) else found

@@ -157,8 +157,6 @@ def weyl_values(
     if not expression.is_commutative:
         raise InputError(f"The observable {name} = {expression} holds operators; apply weyl_symbol(A, space) first.")
     x, p = grid
-    if name != "energy":
-        check_observable(expression, name, problem, (x[:, None], p[None, :]), start)
     function = numeric(expression, (*problem.space.variables, problem.space.t), problem.numbers)
 
     def values(t: float) -> np.ndarray:
@@ -173,4 +171,6 @@ def weyl_values(
             f"{what} = {expression} is not finite on the grid, at (x, p) = ({x[i]:.6g}, {p[j]:.6g}): it is singular "
             "or overflows. Give a grid without such points, or an expression that is finite there."
         )
+    if name != "energy":
+        check_observable(expression, name, problem, (x[:, None], p[None, :]), start)
     return DrivenOperator(values) if expression.has(problem.space.t) else array
