@@ -116,12 +116,14 @@ def check_observable(
         check_periodic(expression, space.x[0], f"The observable {name}", problem.numbers)
     for factor in _denominators(expression, space):
         free = factor.free_symbols
-        arrays = [c if v in free else c[(slice(1),) * c.ndim] for v, c in zip(space.variables, coordinates, strict=True)]
+        pairs = zip(space.variables, coordinates, strict=True)
+        arrays = [c if v in free else c[(slice(1),) * c.ndim] for v, c in pairs]
         values = numeric(factor, (*space.variables, space.t), problem.numbers)(*arrays, np.float64(start))
         if np.nanmin(values) <= 0 <= np.nanmax(values):
             raise InputError(
-                f"The observable {name} = {expression} has a pole inside the grid, where {factor} = 0; its number would "
-                "depend on where the grid points fall. Give a grid without the pole, or an observable that is finite."
+                f"The observable {name} = {expression} has a pole inside the grid, where {factor} = 0; its number "
+                "would depend on where the grid points fall. Give a grid without the pole, or an observable that is "
+                "finite."
             )
 
 
