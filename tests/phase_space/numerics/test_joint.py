@@ -14,9 +14,9 @@ from qnnsym.phase_space import (
     PhaseSpace,
     ThermalState,
     evolve_wigner,
+    fock,
     observables,
 )  # fmt: skip
-from qnnsym.phase_space import fock
 from qnnsym.phase_space.equation import moyal_equation
 from qnnsym.phase_space.fock import fock_evolution
 from qnnsym.phase_space.numerics.joint_grids import enlarged_axes, propose_axes
