@@ -10,7 +10,7 @@ import numpy as np
 import sympy as sp
 
 from qnnsym.errors import InputError
-from qnnsym.phase_space.classical.flow import Flow, lumps
+from qnnsym.phase_space.classical.flow import Flow, lumps, with_defaults
 from qnnsym.phase_space.classical.pieces import pieces
 from qnnsym.phase_space.equation import moyal_equation
 from qnnsym.phase_space.space import PhaseSpace
@@ -110,7 +110,7 @@ def _transported(
     equation = moyal_equation(sp.sympify(H).xreplace(put), space, 0)
     if any(piece.mu[0] != 0 or piece.level[0] != 0 for piece in pieces(family, space)):
         return None
-    symbol = sp.lambdify(space.variables, put(sp.sympify(A).xreplace(put), space), "numpy")
+    symbol = sp.lambdify(space.variables, with_defaults(sp.sympify(A).xreplace(put), space), "numpy")
     before = None
     for cloud, share in _clouds():
         total = np.zeros(times.size)

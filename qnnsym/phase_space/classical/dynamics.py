@@ -21,7 +21,7 @@ import numpy as np
 import sympy as sp
 
 from qnnsym.errors import InputError
-from qnnsym.phase_space.classical.flow import Flow, Lump, function, lumps, put
+from qnnsym.phase_space.classical.flow import Flow, Lump, lumps, on_arrays, with_defaults
 from qnnsym.phase_space.equation import moyal_equation
 from qnnsym.phase_space.space import PhaseSpace
 
@@ -93,12 +93,14 @@ class _Carried:
         self.table, self.hbar = table, hbar
         equation = moyal_equation(table.hamiltonian, table.space, 0)
         (x,), (p,) = equation.space.x, equation.space.p
-        U = put(equation.potential, equation.space)
+        U = with_defaults(equation.potential, equation.space)
         self.orders = (0, *table.terms)
-        self.forces = {s: function(U.diff(x, 2 * s + 1), x) for s in self.orders}
+        self.forces = {s: on_arrays(U.diff(x, 2 * s + 1), x) for s in self.orders}
         self.symbols = {
             s: sp.lambdify(
-                (x, p), put(U.diff(x, 2 * s + 1) * table.observable.diff(p, 2 * s + 1), equation.space), "numpy"
+                (x, p),
+                with_defaults(U.diff(x, 2 * s + 1) * table.observable.diff(p, 2 * s + 1), equation.space),
+                "numpy",
             )
             for s in self.orders
         }

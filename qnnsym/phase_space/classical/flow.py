@@ -33,9 +33,9 @@ class Flow:
 
     def __init__(self, equation: MoyalEquation, points: np.ndarray, tangent: bool) -> None:
         (x,), (p,) = equation.space.x, equation.space.p
-        T, U = (put(part, equation.space, driven=True) for part in (equation.kinetic, equation.potential))
+        T, U = (with_defaults(part, equation.space, driven=True) for part in (equation.kinetic, equation.potential))
         self._v, self._vv, self._f, self._ff = (
-            rate(expression, symbol, equation.space.t)
+            on_arrays_and_time(expression, symbol, equation.space.t)
             for expression, symbol in ((T.diff(p), p), (T.diff(p, 2), p), (-U.diff(x), x), (-U.diff(x, 2), x))
         )
         self._tangent, self.time = tangent, 0.0
@@ -72,7 +72,8 @@ class Flow:
         return z[:, :2], z[:, 2:]
 
 
-def put(expression: Any, space: PhaseSpace, driven: bool = False) -> sp.Expr:
+def with_defaults(expression: Any, space: PhaseSpace, driven: bool = False) -> sp.Expr:
+    """An expression with the numbers that the space declares."""
     found = sp.sympify(expression).xreplace(dict(space.defaults))
     if not driven and found.has(space.t):
         raise InputError(f"{found} depends on time; give an expression in {', '.join(map(str, space.variables))}.")
@@ -84,7 +85,8 @@ def put(expression: Any, space: PhaseSpace, driven: bool = False) -> sp.Expr:
     return found
 
 
-def number(expression: sp.Expr, values: dict) -> sp.Expr:
+def with_numbers(expression: sp.Expr, values: dict) -> sp.Expr:
+    """An expression in which a number stands for every symbol."""
     found = sp.sympify(expression).xreplace(values)
     if found.free_symbols:
         raise InputError(
@@ -94,14 +96,16 @@ def number(expression: sp.Expr, values: dict) -> sp.Expr:
     return found
 
 
-def function(expression: sp.Expr, symbol: sp.Symbol) -> Callable:
+def on_arrays(expression: sp.Expr, symbol: sp.Symbol) -> Callable:
+    """A function of arrays, constants included."""
     raw = sp.lambdify(symbol, expression, "numpy")
     if expression.has(symbol):
         return raw
     return lambda values: np.full(np.shape(values), float(expression))
 
 
-def rate(expression: sp.Expr, symbol: sp.Symbol, time: sp.Symbol) -> Callable:
+def on_arrays_and_time(expression: sp.Expr, symbol: sp.Symbol, time: sp.Symbol) -> Callable:
+    """A function of an array and the time, constants included."""
     raw = sp.lambdify([symbol, time], expression, "numpy")
     if expression.has(symbol):
         return raw
@@ -120,13 +124,14 @@ class Lump:
 
 
 def lumps(family: Any, space: PhaseSpace, hbar: float) -> list[Lump]:
+    """The Gaussian pieces of a state, in numbers."""
     found = []
     values = {space.hbar: sp.Float(hbar, 40), **space.defaults}
     for piece in pieces(family, space):
         if piece.level[0] != 0:
             raise InputError("The flow is linearised for Gaussian pieces; Fock states are rings. Give another family.")
         number = {
-            name: float(sp.N(number(value, values), 30))
+            name: float(sp.N(with_numbers(value, values), 30))
             for name, value in (
                 ("x", piece.x[0]), ("p", piece.p[0]), ("mu", piece.mu[0]), ("a2", piece.a2[0]), ("w2", piece.w2[0]),
                 ("weight", piece.weight),
