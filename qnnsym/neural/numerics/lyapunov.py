@@ -72,7 +72,10 @@ def exponents(
         raise InputError("A NeuralHamiltonian brings its own relaxation; leave it out, or give the Network.")
     lam = 1.0 if relaxation is None else positive(relaxation, "relaxation", "a relaxation time")
     if isinstance(net, NeuralHamiltonian):
-        lam = float(net.values.get(net.relaxation, 1.0))
+        numeric = net.changed()
+        for key, value in dict(values or {}).items():
+            numeric.set_value(str(key), value)
+        lam = float(numeric.values.get(numeric.relaxation, 1.0))
     rates = activity_rates(net, weights, inputs, lam, values)
     n = (net.network if isinstance(net, NeuralHamiltonian) else net).neurons
     integer(number, "number", 1)
