@@ -123,12 +123,15 @@ class CharacteristicEquations:
 
         Arguments:
             times: array, or (start, stop, number); descending times integrate backwards.
-            y0, costate0: arrays (N,).  weights, momenta: arrays (N, l + 1 + N), momenta of static weights zero.
-            inputs: array (l,) or function of t.
-            rtol: relative tolerance; atol, method, step, max_steps and events (see `Event`) are passed on.
+            y0, costate0: arrays (N,), or (patterns, N) for patterns that share weights and momenta.
+            weights, momenta: arrays (N, l + 1 + N), momenta of static weights zero.
+            inputs: array (l,) or function of t; with patterns (patterns, l), or a function giving it.
+            rtol: relative tolerance; atol, method, step, max_steps and events (see `Event`) are passed on. With
+                patterns: rtol, atol, and targets (patterns, N) for a QuadraticCost without target.
 
         Returns:
-            Solution; states (times, y | costate | W row-major | M row-major).
+            Solution; states (times, y | costate | W row-major | M row-major); with patterns, y and costate are
+            (patterns, N) flattened.
 
         Raises:
             InputError: for arrays of a wrong shape, non-finite values, or parameters without a value.

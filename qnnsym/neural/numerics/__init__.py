@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from qnnsym.codegen.emit import numpy_function
 from qnnsym.codegen.lanes import emit_lanes
 from qnnsym.codegen.lower import lower
 from qnnsym.errors import InputError, SolverError
+from qnnsym.expressions import near_miss
 from qnnsym.neural.characteristic import CharacteristicEquations
 from qnnsym.neural.hamiltonian import QuadraticCost
 from qnnsym.solvers import ensemble
@@ -30,6 +31,21 @@ if TYPE_CHECKING:
     from qnnsym.workspace import Workspace
 
 OPTIONS = ("method", "rtol", "atol", "step", "max_steps", "progress", "kinetic")
+
+
+SOLVE = ("rtol", "atol", "method", "step", "max_steps", "events", "progress", "values")
+
+
+def refuse_unknown(options: Mapping[str, Any], known: Sequence[str], what: str) -> None:
+    """Refuse keywords that a function does not have.
+
+    Raises:
+        InputError: naming those that it has.
+    """
+    for name in options:
+        if name not in known:
+            near = near_miss(name, list(known))
+            raise InputError(f"{name}= is not known to {what}.{near} Its options are {', '.join(known)}.")
 
 
 @dataclass(frozen=True)
@@ -197,15 +213,27 @@ def compiled(eqs, tangent: bool = False, inputs: Any = None, values: Any = None,
     data = Data(eqs, values, inputs)
     kernel = (kernels or kernels_of(eqs))["rhs_jvp" if tangent else "rhs"]
     par, dims, work, n = data.par, data.dims, np.zeros(data.work_size), eqs.dimension
+
+    def check(**arrays: Any) -> None:
+        # The kernel reads and writes as many numbers as the network has, whatever the arrays hold.
+        for name, array in arrays.items():
+            if not isinstance(array, np.ndarray) or array.shape != (n,) or array.dtype != np.float64:
+                what = f"an array {array.shape} of {array.dtype}" if isinstance(array, np.ndarray) else repr(array)
+                raise InputError(f"{name} is {what}; give a NumPy array ({n},) of float64, ordered as .states says.")
+            if not array.flags.c_contiguous or (name.startswith("out") and not array.flags.writeable):
+                raise InputError(f"{name} is a strided or read-only array; give a copy of it.")
+
     if not tangent:
 
         def rhs(t: float, state: np.ndarray, out: np.ndarray) -> None:
+            check(state=state, out=out)
             kernel(t, state, data.signals(t), par, dims, work, out)
 
         return rhs
     both, rate = np.zeros(2 * n), np.zeros(2 * n)
 
     def product(t: float, state: np.ndarray, v: np.ndarray, out: np.ndarray, out_v: np.ndarray) -> None:
+        check(state=state, v=v, out=out, out_v=out_v)
         both[:n], both[n:] = state, v
         kernel(t, both, data.signals(t), par, dims, work, rate)
         out[:], out_v[:] = rate[:n], rate[n:]
@@ -241,6 +269,15 @@ def solve(
     **options,
 ) -> Solution:
     """Integrate from initial data; see `CharacteristicEquations.solve`."""
+    if np.ndim(y0) == 2:
+        from qnnsym.neural.numerics import patterns
+
+        refuse_unknown(options, ("rtol", "atol", "targets"), "solve with patterns")
+        return patterns.solve(
+            eqs, times, y0, costate0, weights, momenta, inputs, values=values, kernels=kernels, provenance=provenance,
+            **options,
+        )  # fmt: skip
+    refuse_unknown(options, SOLVE, "solve")
     data = Data(eqs, values, inputs)
     state = data.pack(y0, costate0, weights, momenta)
     problem = _problem(
