@@ -86,10 +86,11 @@ class CharacteristicEquations:
         """
         from qnnsym.neural import numerics
 
+        past_momenta = numerics.momenta_list(past_momenta)
         others = {"delayed_weights": delayed_weights, "advanced": advanced, "remaining": remaining}
         others["past_momenta"] = past_momenta if len(past_momenta) else None
         refuse_others(self.reading, others, ())
-        return numerics.rates(self, t, y, costate, weights, momenta, inputs, values)
+        return numerics.rates(self, numerics.real_time(t), y, costate, weights, momenta, inputs, values)
 
     def compiled(self, tangent: bool = False, inputs: Any = None, values: Any = None):
         """The compiled right-hand side, in place on flat float64 arrays ordered as `states`.
@@ -106,6 +107,7 @@ class CharacteristicEquations:
         """The final state by the compiled driver alone (DOP853); state and result are flat arrays."""
         from qnnsym.neural import numerics
 
+        numerics.refuse_unknown(options, ("inputs", "values", "kernels", "tangent"), "integrate")
         return numerics.integrate(self, state, times, rtol=rtol, atol=atol, **options)
 
     def solve(
@@ -167,6 +169,7 @@ class CharacteristicEquations:
         """
         from qnnsym.neural import numerics
 
+        numerics.refuse_unknown(options, numerics.ENSEMBLE, "solve_ensemble")
         return numerics.solve_ensemble(self, states, times, inputs, rtol=rtol, lanes=lanes, **options)
 
     @cached_property

@@ -158,8 +158,8 @@ def rank_report(
         ok = isinstance(tolerance, (int, float, np.number, sp.Number)) and not isinstance(tolerance, bool)
         if not ok or not 0 < float(tolerance) < 1:
             raise InputError(
-                f"tolerance={tolerance!r} is no share of the largest singular value; give a number above 0 and below 1, "
-                "or None."
+                f"tolerance={tolerance!r} is no share of the largest singular value; give a number above 0 and below "
+                "1, or None."
             )
         tolerance = float(tolerance)
     if model is None:

@@ -173,5 +173,5 @@ def test_symbols_called_like_variables_and_costs_with_a_kink_are_refused():
 @pytest.mark.parametrize("which", ["relaxation", "inertia", "delay"])
 def test_variables_of_the_network_are_no_parameters(which):
     net = Network(2)
-    with pytest.raises(InputError, match="variable of the network|delay y_0 depends"):
+    with pytest.raises(InputError, match=r"variable of the network|delay y_0 depends"):
         NeuralHamiltonian(net, **{"relaxation": 1, "inertia": 1, which: net.y[0]})

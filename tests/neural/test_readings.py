@@ -276,6 +276,9 @@ def test_past_momenta_are_as_many_as_epochs_have_passed(t, counts, refused):
     "changes, sentence",
     [
         ({"epochs": None}, "needs the number of its epochs; give epochs=K"),
+        ({"epochs": 1000}, "epochs=1000 are 20000 unknowns .* Give at most [1-9][0-9]+ epochs"),
+        ({"method": "radau"}, "method= is not known to solve in the reading 'variational'"),
+        ({"rtol": "a"}, "rtol='a' is not a relative tolerance"),
         ({"epochs": 0}, "epochs=0 is no number of epochs"),
         ({"epochs": 1.5}, "epochs=1.5 is no number of epochs"),
         ({"times": (0, 3, 4)}, r"give ascending times within \[0, K T\] = \[0, 1\]"),

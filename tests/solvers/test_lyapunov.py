@@ -33,7 +33,7 @@ def test_steps_follow_a_stiff_flow_and_are_refused_where_they_would_be_too_many(
     found = lyapunov_spectrum(rates, np.ones(2), 2, duration=9, step=0.05, transient=2)
     assert np.abs(found.exponents - [-1, -41]) == pytest.approx(0, abs=2e-2)
     assert (np.abs(found.exponents - [-1, -41]) <= 3 * found.uncertainty).all()
-    with pytest.raises(SolverError, match="flow is fast.*budget"):
+    with pytest.raises(SolverError, match=r"flow is fast.*budget"):
         lyapunov_spectrum(lambda t, y, v: (-1e6 * y, -1e6 * v), np.ones(1), 1, duration=100, step=0.05)
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 OPTIONS = ("method", "rtol", "atol", "step", "max_steps", "progress", "kinetic")
 
 
+ENSEMBLE = ("method", "atol", "step", "max_steps", "threads", "progress", "values", "kernels")
 SOLVE = ("rtol", "atol", "method", "step", "max_steps", "events", "progress", "values")
 
 
@@ -46,6 +47,22 @@ def refuse_unknown(options: Mapping[str, Any], known: Sequence[str], what: str) 
         if name not in known:
             near = near_miss(name, list(known))
             raise InputError(f"{name}= is not known to {what}.{near} Its options are {', '.join(known)}.")
+
+
+def real_time(t: Any) -> float:
+    """A time as a float; a sentence for everything else."""
+    if isinstance(t, bool) or not isinstance(t, (int, float, np.number, sp.Number)) or not np.isfinite(float(t)):
+        raise InputError(f"The time is {t!r}; give a finite number.")
+    return float(t)
+
+
+def momenta_list(given: Any) -> Sequence[Any]:
+    """Momenta of past epochs as a list; None is none of them."""
+    if given is None:
+        return ()
+    if not isinstance(given, (list, tuple, np.ndarray)):
+        raise InputError(f"past_momenta is {given!r}; give a list of arrays [M(t - T), M(t - 2T), ...].")
+    return given
 
 
 @dataclass(frozen=True)
@@ -130,6 +147,12 @@ class Data:
     def pack(self, y: Any, costate: Any, weights: Any, momenta: Any) -> np.ndarray:
         """The flat state; static and missing weights may not have momenta."""
         n, shape = self.shape[0], self.shape
+        for name, given in (("weights", weights), ("momenta", momenta)):
+            if callable(given):
+                raise InputError(
+                    f"The {name} are a history (a function of time), and here, in the reading {self.eqs.reading!r}, "
+                    f"one array {shape} is needed; give it, or solve a reading of delayed variables (causal, ...)."
+                )
         w, m = finite_array(weights, shape, "The array weights"), finite_array(momenta, shape, "The array momenta")
         y, d = finite_array(y, (n,), "The array y"), finite_array(costate, (n,), "The array costate")
         return self.checked(np.concatenate([y, d, w.ravel(), m.ravel()]))
@@ -258,6 +281,7 @@ def integrate(eqs, state, times, *, rtol=1e-10, atol=1e-12, inputs=None, values=
     data = Data(eqs, values, inputs)
     size = eqs.dimension * (2 if tangent else 1)
     state = finite_array(state, (size,), "The flat state")
+    data.checked(state[: eqs.dimension])
     name = "rhs_jvp" if tangent else "rhs"
     return _problem(data, kernels or kernels_of(eqs), name, state, np.array(times, float)).integrate(
         rtol=rtol, atol=atol

@@ -62,6 +62,11 @@ def activity_rates(net: Any, weights: Any, inputs: Any = None, relaxation: float
     return rates
 
 
+OPTIONS = (
+    "inputs", "relaxation", "duration", "transient", "step", "every", "y0", "seed", "values", "progress",
+)  # fmt: skip
+
+
 def exponents(
     net: Any, weights: Any, number: int = 10, *, inputs: Any = None, relaxation: float | None = None,
     duration: float = 200.0, transient: float = 100.0, step: float = 0.05, every: int = 4, y0: Any = None,

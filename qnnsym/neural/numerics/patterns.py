@@ -2,8 +2,9 @@
 
     y_p' = H_Delta, Delta_p' = -H_y for every pattern p,   W' = H_M,   M' = -sum_p dH_p/dW
 
-with H = sum_p H_p. What knows neither activities nor inputs (the kinetic term and the decay of the weights) counts once,
-as in training. The rates are those of the generated kernel, pattern by pattern; the first one's hold what counts once.
+with H = sum_p H_p. What knows neither activities nor inputs (the kinetic term, the decay of the weights) counts once,
+as in training. The rates are those of the generated kernel, pattern by pattern; the first one's hold what counts
+once.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Patterns:
             eqs, kernels = h.characteristic_equations(kinetic="plus" if eqs.kinetic > 0 else "minus"), None
         net = self.network = h.network
         if h.decay is not None and h.decay in (h.relaxation, h.inertia):
-            raise InputError(f"The decay is the same Symbol as another parameter ({h.decay}); give it a name of its own.")
+            raise InputError(f"The decay is the Symbol of another parameter ({h.decay}); give it one of its own.")
         if targets is not None:
             if not isinstance(h.cost, QuadraticCost) or h.cost.target is not None:
                 raise InputError(
@@ -117,8 +118,8 @@ def _row(given: Any, p: int) -> Any:
 
 
 def solve(
-    eqs: Any, times: Any, y0: Any, costate0: Any, weights: Any, momenta: Any, inputs: Any = None, *, targets: Any = None,
-    values: Any = None, kernels: Any = None, provenance: Any = None, rtol: float = 1e-10, atol: float = 1e-12,
+    eqs: Any, times: Any, y0: Any, costate0: Any, weights: Any, momenta: Any, inputs: Any = None, *,
+    targets: Any = None, values: Any = None, kernels: Any = None, provenance: Any = None, rtol: float = 1e-10, atol: float = 1e-12,
 ) -> Solution:  # fmt: skip
     """Integrate several patterns that share their weights (SciPy's DOP853 on the generated kernel).
 

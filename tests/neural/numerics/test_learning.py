@@ -280,6 +280,8 @@ GOOD = {"epochs": 1, "relaxation": LAM, "inertia": 2.0, "duration": T, "weights0
         ({"inertia": None}, "inertia"),
         ({"duration": 0}, "duration"),
         ({"duration": None}, "duration"),
+        ({"duration": 1e6}, r"steps of a relaxation time.*the budget is"),
+        ({"epochs": 10**9}, r"steps of a relaxation time.*the budget is"),
         ({"epochs": -1}, "epochs"),
         ({"epochs": 2.5}, "epochs"),
         ({"start": "warm"}, "relaxed, reset, continue"),
