@@ -77,10 +77,9 @@ class DelayedEquations(CharacteristicEquations):
         Raises:
             InputError: for arrays of a wrong shape, missing values of other times, and those that the reading lacks.
         """
-        from qnnsym.neural import numerics
         from qnnsym.neural.numerics import delay as numerics_delay
 
-        t, past_momenta = numerics.real_time(t), numerics.momenta_list(past_momenta)
+        t, past_momenta = numerics_delay.real_time(t), numerics_delay.momenta_list(past_momenta)
         others = {"delayed_weights": delayed_weights, "advanced": advanced, "remaining": remaining}
         others["past_momenta"] = past_momenta if len(past_momenta) else None
         refuse_others(self.reading, others, TAKES[self.reading])
@@ -118,12 +117,11 @@ class DelayedEquations(CharacteristicEquations):
         Raises:
             InputError: for histories that do not cover [-T, 0], arrays of a wrong shape, and missing values.
         """
-        from qnnsym.neural import numerics
         from qnnsym.neural.numerics import delay as numerics_delay
 
         known = (*numerics_delay.OPTIONS[self.reading], "values", "kernels", "provenance")
         known += () if self.reading == "variational" else ("events",)
-        numerics.refuse_unknown(options, known, f"solve in the reading {self.reading!r}")
+        numerics_delay.refuse_unknown(options, known, f"solve in the reading {self.reading!r}")
         if self.reading == "variational":
             from qnnsym.neural.numerics import boundary as numerics_boundary
 

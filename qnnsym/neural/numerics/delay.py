@@ -14,7 +14,14 @@ from qnnsym.codegen.emit import numpy_function
 from qnnsym.codegen.lower import lower
 from qnnsym.errors import InputError, SolverError
 from qnnsym.neural import numerics
-from qnnsym.neural.numerics import Data, activation_values, component_names
+from qnnsym.neural.numerics import (
+    Data,
+    activation_values,
+    component_names,
+    momenta_list,  # noqa: F401
+    real_time,  # noqa: F401
+    refuse_unknown,  # noqa: F401
+)
 from qnnsym.neural.readings import DelayedEquations
 from qnnsym.solvers.delay import DelayProblem, checked_lag, history_table
 from qnnsym.solvers.solution import Solution, as_times, finite_array

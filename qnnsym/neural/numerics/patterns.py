@@ -119,7 +119,8 @@ def _row(given: Any, p: int) -> Any:
 
 def solve(
     eqs: Any, times: Any, y0: Any, costate0: Any, weights: Any, momenta: Any, inputs: Any = None, *,
-    targets: Any = None, values: Any = None, kernels: Any = None, provenance: Any = None, rtol: float = 1e-10, atol: float = 1e-12,
+    targets: Any = None, values: Any = None, kernels: Any = None, provenance: Any = None, rtol: float = 1e-10,
+    atol: float = 1e-12,
 ) -> Solution:  # fmt: skip
     """Integrate several patterns that share their weights (SciPy's DOP853 on the generated kernel).
 
