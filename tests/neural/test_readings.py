@@ -244,6 +244,10 @@ def test_strong_coupling_is_reached_by_continuation():
         ),
         ({"weights": lambda t: W0 if t > -0.3 else np.nan * W0}, "holds NaN or infinite entries"),
         ({"y0": [0.0]}, r"The array y has the shape \(1,\); it needs \(2,\)"),
+        (
+            {"weights": lambda t: W0 * np.sin(1e9 * t)},
+            r"The history of the weights cannot be tabulated on \[-T, 0\] = \[-0.5, 0\], T the delay",
+        ),
         ({"rtol": -1.0}, "rtol is -1.0; give a positive number"),
         ({"method": "radau"}, "The method 'radau' keeps no dense output"),
         ({"inputs": None}, "The network has 1 inputs and none are given"),

@@ -55,10 +55,17 @@ class DelayedData(Data):
             InputError: for histories of a wrong shape, shorter than T, or with weights where no synapse is.
         """
         size = self.shape[0] * self.shape[1]
-        tables = [
-            history_table(_flat(given, self.shape, what), -self.delay, 0.0, size, what, jumps)
-            for given, what in ((weights, "The history of the weights"), (momenta, "The history of the momenta"))
-        ]
+        tables = []
+        for given, what in ((weights, "The history of the weights"), (momenta, "The history of the momenta")):
+            try:
+                tables.append(history_table(_flat(given, self.shape, what), -self.delay, 0.0, size, what, jumps))
+            except InputError as error:
+                if "cannot be tabulated" not in str(error):
+                    raise
+                raise InputError(
+                    f"{what} cannot be tabulated on [-T, 0] = [{-self.delay:g}, 0], T the delay: {error} Give a "
+                    "smoother history, a shorter delay, or (times, values)."
+                ) from error
         joined = _joined(*tables)
         self.checked(np.hstack([np.zeros((len(joined.pieces), 2 * self.shape[0])), joined.pieces[:, 0]]))
         return joined

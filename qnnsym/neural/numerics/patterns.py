@@ -147,7 +147,7 @@ def solve(
         statistics={"evaluations": float(found.nfev)}, provenance=dict(provenance or {}), names=many.names(),
     )  # fmt: skip
     if many.steady:
-        solution.expect["H"] = np.array([many.energy(s) for s in solution.states])
+        solution.expect["H"] = np.array([many.energy(s) for s in found.y.T])
         scale = max(1.0, float(np.abs(solution.expect["H"]).max()))
         solution.diagnostics["H_drift"] = float(np.ptp(solution.expect["H"]) / scale)
     return solution
