@@ -225,11 +225,12 @@ class _Run:
         if worse and curvature > 2:
             self._refuse(f"the cost went from {costs[0]:.3g} to {costs[-1]:.3g} in {len(costs) - 1} epochs", weights)
         if not curvature > 1e-9:
+            flat = "the activations are saturated and the cost hardly depends on the weights"
+            where = "the activities do not come to rest" if np.isnan(curvature) else flat
             self.warnings.append(
                 f"The cost rose in {int(self.diagnostics['rises'])} of {len(costs) - 1} epochs: inertia = "
-                f"{self.learner.inertia:g} is a fast learning, which ended where the activations are saturated and the "
-                "cost hardly depends on the weights; no bound of stability is known there. Take a larger inertia and "
-                "begin again."
+                f"{self.learner.inertia:g} is a fast learning, which ended where {where}; no bound of stability "
+                "is known there. Take a larger inertia and begin again."
             )
             return
         rises, bound = int(self.diagnostics["rises"]), self.learner.inertia * curvature / 2
