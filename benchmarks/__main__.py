@@ -11,7 +11,10 @@ from benchmarks import table
 from benchmarks.measure import Row
 
 # In the order in which they run: what starts processes first, while memory is small.
-MODULES = ("start", "compile", "moyal", "hamilton", "elementary", "kernel", "driver", "ensemble", "heyoka", "split")
+MODULES = (
+    "start", "compile", "memory", "moyal", "hamilton", "elementary", "kernel", "driver", "delay", "learning",
+    "ensemble", "heyoka", "split", "grid",
+)  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -27,6 +27,7 @@ model = Model(
         limits.truncated(),
         limits.schroedinger(),
         limits.complete_integrals("Oscillator", H, space, [0.3], [-0.7], {m: 1, omega: 1}),
+        limits.refined(),
         limits.conserved("energy", "norm", "purity"),
     ],
     references=["W. B. Case, Am. J. Phys. 76, 937 (2008)"],

@@ -23,6 +23,7 @@ model = Model(
         limits.harmonic(),
         limits.free(),
         limits.classical(),
+        limits.refined(),
         limits.conserved("energy", "norm", "purity"),
         limits.schroedinger(tolerance=1e-8),
         limits.splitting_orders(),

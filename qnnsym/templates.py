@@ -35,7 +35,12 @@ model = Model(
     state=GaussianState(a=sqrt(space.hbar), x0=1),
     times=(0, 5, 51),
     observe=[x, p, observables.energy, observables.purity, observables.negativity],
-    checks=[limits.classical(), limits.schroedinger(tolerance=1e-8), limits.conserved("energy", "purity", "norm")],
+    checks=[
+        limits.classical(),
+        limits.schroedinger(tolerance=1e-8),
+        limits.refined(),
+        limits.conserved("energy", "purity", "norm"),
+    ],
 )
 '''
 

@@ -8,7 +8,7 @@ is the sum over all copies, kept apart from the terms that have none and count o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,21 +30,51 @@ class _Value:
     axes: tuple[sp.Symbol, ...]
 
 
-def batched_text(equations: EquationSet, copied: Collection[str], totals: Collection[str] = ()) -> str:
-    """The text of a function of (t, sizes, scalars, arrays...) giving the outputs in order.
+Values = Mapping[sp.Expr, tuple[sp.Symbol, ...]]
+
+
+def batched_text(
+    equations: EquationSet, copied: Collection[str], totals: Collection[str] = (), given: Values | None = None,
+    kept: Values | None = None,
+) -> str:  # fmt: skip
+    """The text of a function of (t, sizes, scalars, arrays[, given]) giving the outputs in order.
 
     Arguments:
         equations: without irregular entries.
         copied: names of the arrays with a leading axis of copies.
         totals: names of outputs that are summed over the copies; each gives two arrays, the sum and the terms without
             copies.
+        given: values that are arguments and not computed, see `common_values`.
+        kept: values that are given back behind the outputs.
     """
-    return _Writer(equations, copied, totals).text()
+    return _Writer(equations, copied, totals, given, kept).text()
+
+
+def common_values(
+    first: EquationSet, second: EquationSet, copied: Collection[str], totals: Collection[str] = ()
+) -> Values:
+    """The largest expressions over sums that the texts of both sets compute for every copy, with their axes.
+
+    Arguments:
+        first, second: equation sets with the same arrays.  copied: as for `batched_text`.
+        totals: those of the second set.
+    """
+    writers = _Writer(first, copied), _Writer(second, copied, totals)
+    for writer in writers:
+        writer.text()
+    mine, other = (writer.known for writer in writers)
+    both = {
+        e: value.axes
+        for e, value in mine.items()
+        if isinstance(e, sp.Expr) and e.has(sp.Sum) and COPY in value.axes and e in other
+    }
+    return {e: axes for e, axes in both.items() if not any(o != e and o.has(e) for o in both)}
 
 
 def batched_function(
-    equations: EquationSet, copied: Collection[str], totals: Collection[str] = ()
-) -> Callable[..., tuple[Any, ...]]:
+    equations: EquationSet, copied: Collection[str], totals: Collection[str] = (), given: Values | None = None,
+    kept: Values | None = None,
+) -> Callable[..., tuple[Any, ...]]:  # fmt: skip
     """The function of `batched_text`: f(t, sizes, scalars, arrays) -> tuple of arrays."""
     import numpy as np
     from scipy.special import expit
@@ -56,25 +86,33 @@ def batched_function(
         "relu": lambda u: np.maximum(u, 0.0),
         "step": lambda u: np.where(u > 0, 1.0, 0.0),
     }
-    text = batched_text(equations, copied, totals)
+    text = batched_text(equations, copied, totals, given, kept)
     exec(compile(text, f"<batched {equations.name}>", "exec"), namespace)
     return namespace[equations.name]
 
 
 class _Writer:
-    def __init__(self, equations: EquationSet, copied: Collection[str], totals: Collection[str]) -> None:
+    def __init__(
+        self, equations: EquationSet, copied: Collection[str], totals: Collection[str] = (),
+        given: Values | None = None, kept: Values | None = None,
+    ) -> None:  # fmt: skip
         if equations.entries:
             raise InputError("Equations with terms at single entries have no form for many copies at once.")
         self.equations, self.copied, self.totals = equations, set(copied), set(totals)
         self.lines: list[str] = []
-        self.known: dict[Any, _Value] = {}
+        self.given, self.kept = dict(given or {}), list(kept or {})
+        self.known: dict[Any, _Value] = {
+            e: _Value(f"given{n}_", axes) for n, (e, axes) in enumerate(self.given.items())
+        }
         self.print = Printer(NUMPY)
         self.arrays = {a.base: a for a in equations.arrays}
         self.extent: dict[sp.Symbol, sp.Expr] = {}
 
     def text(self) -> str:
         e = self.equations
-        head = [f"def {e.name}(t, sizes, scalars, arrays):"]
+        head = [f"def {e.name}(t, sizes, scalars, arrays{', given' if self.given else ''}):"]
+        if self.given:
+            head.append(f"{', '.join(f'given{n}_' for n in range(len(self.given)))}, = given")
         for names, source in ((e.sizes, "sizes"), (e.scalars, "scalars"), (e.arrays, "arrays")):
             if names:
                 head.append(f"{', '.join(n.name for n in names)}, = {source}")
@@ -91,6 +129,7 @@ class _Writer:
                 value = self._value(rhs)
                 wanted = (COPY, *free) if COPY in value.axes else free
                 results.append(self._aligned(value, wanted) if value.axes else value.name)
+        results += [self.known[e].name for e in self.kept]
         return "\n    ".join([*head, *self.lines, f"return {', '.join(results)},"]) + "\n"
 
     # pieces ----------------------------------------------------------------------------------------------------
@@ -125,8 +164,10 @@ class _Writer:
             return self._entry(e)
         if isinstance(e, sp.Sum):
             return self._sum(e)
-        if isinstance(e, (sp.Add, sp.Mul)):
-            return self._elementwise(e, list(e.args), " + " if isinstance(e, sp.Add) else "*")
+        if isinstance(e, sp.Add):
+            return self._difference(e)
+        if isinstance(e, sp.Mul):
+            return self._elementwise(e, list(e.args), "*")
         if isinstance(e, sp.Pow) and e.exp == 2:
             base = self._value(e.base)
             return self._line(e, f"{base.name}*{base.name}", base.axes)
@@ -159,6 +200,18 @@ class _Writer:
         # Few axes first: a product of scalars is not spread over a matrix before it has to be.
         values.sort(key=lambda v: len(v.axes))
         return self._line(key, sign.join(self._aligned(v, axes) for v in values), axes)
+
+    def _difference(self, e: sp.Add) -> _Value:
+        """A sum, its negative terms taken off: no pass over an array is spent on a sign."""
+        negative = [a for a in e.args if a.as_coeff_Mul()[0] == -1]
+        positive = [a for a in e.args if a not in negative]
+        if not negative or not positive:
+            return self._elementwise(e, list(e.args), " + ")
+        added, taken = ([self._value(a) for a in part] for part in (positive, [-a for a in negative]))
+        axes = _union([*added, *taken])
+        added.sort(key=lambda v: len(v.axes))
+        plus = " + ".join(self._aligned(v, axes) for v in added)
+        return self._line(e, " - ".join([plus, *(self._aligned(v, axes) for v in taken)]), axes)
 
     def _product(self, factors: Sequence[sp.Expr]) -> _Value:
         return self._value(sp.Mul(*factors)) if len(factors) != 1 else self._value(factors[0])

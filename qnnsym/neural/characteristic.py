@@ -104,10 +104,24 @@ class CharacteristicEquations:
         return numerics.compiled(self, tangent, inputs, values)
 
     def integrate(self, state: Any, times: Any, rtol: float = 1e-10, atol: float = 1e-12, **options: Any):
-        """The final state by the compiled driver alone (DOP853); state and result are flat arrays."""
+        """The final state by the compiled driver alone.
+
+        Arguments:
+            state: flat array, ordered as `states` says.
+            times: the first and the last time (what lies between is passed over).
+            rtol, atol: tolerances of dop853.
+            options: method ("dop853", or "rk4" with its step), inputs, values.
+
+        Returns:
+            Flat array.
+
+        Raises:
+            InputError: for states of a wrong shape, an unknown method and a missing step.
+            SolverError: where the last time cannot be reached.
+        """
         from qnnsym.neural import numerics
 
-        numerics.refuse_unknown(options, ("inputs", "values", "kernels", "tangent"), "integrate")
+        numerics.refuse_unknown(options, numerics.INTEGRATE, "integrate")
         return numerics.integrate(self, state, times, rtol=rtol, atol=atol, **options)
 
     def solve(

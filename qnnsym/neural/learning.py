@@ -98,8 +98,9 @@ def train(
         duration: T > 0, an epoch's length.
         cost: QuadraticCost or SymPy expression in net.t, .x, .y and .W; None is QuadraticCost(), all neurons alike.
         options: dynamical (mask of the weights that learn), rtol (of the sweeps; sets the number of steps), steps (an
-            integer instead), resume (a Training or the path of a saved one, whose last weights are gone on from),
-            progress, modes (Legendre modes of dynamical weights), backend ("auto", "compiled", "batched").
+            integer instead), method ("dop853" or "rk4", in steps of equal length), resume (a Training or the path of a
+            saved one, whose last weights are gone on from), progress, modes (Legendre modes of dynamical weights),
+            backend ("auto", "compiled", "batched").
 
     Returns:
         Training.

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
+from qnnsym.arrays import real_array
 from qnnsym.equations.functions import ELEMENTARY
 from qnnsym.equations.numbers import exact_decimals
 from qnnsym.equations.unroll import entry_symbol
@@ -143,7 +144,9 @@ def check_mask(mask: Any, shape: tuple[int, int], what: str) -> np.ndarray:
 def numbers(given: Any, what: str) -> np.ndarray:
     """An array of floats, of any shape."""
     try:
-        return np.asarray(given, dtype=float)
+        return real_array(given, what)
+    except InputError:
+        raise
     except (TypeError, ValueError):
         raise InputError(f"{what}: {given!r} is no array of numbers; give rows of numbers of equal length.") from None
 

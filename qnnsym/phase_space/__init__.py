@@ -46,7 +46,7 @@ _EXPORTS = {
     "classical_limit": "classical",
     "taylor_expectations": "classical.taylor",
     "correction_time": "classical.dynamics",
-    "break_time": "classical.dynamics",
+    "break_time": "classical.breaking",
 }
 _SUBMODULES = ("limits", "observables")
 

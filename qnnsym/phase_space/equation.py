@@ -19,7 +19,7 @@ from qnnsym.equations.latex import latex
 from qnnsym.equations.numbers import exact_decimals
 from qnnsym.errors import InputError
 from qnnsym.phase_space.integral_form import bracket_integral, series_verdict
-from qnnsym.phase_space.moyal import check_order, moyal_bracket, multi_indices, real_form
+from qnnsym.phase_space.moyal import as_function, check_order, moyal_bracket, multi_indices, real_form
 from qnnsym.phase_space.ring import Element, NotClosed, Ring, element
 from qnnsym.phase_space.space import PhaseSpace
 
@@ -87,9 +87,9 @@ class MoyalEquation:
             closed form of the bracket, or its integral form with a warning that says why.
 
         Raises:
-            InputError: when neither exists.
+            InputError: when neither exists, or W is no expression (of a state it is state.wigner(space)).
         """
-        W = exact_decimals(sp.sympify(W))
+        W = as_function(W)
         if self._rows is None:
             return moyal_bracket(self.hamiltonian, W, self.space)
         hbar, variables = self.space.hbar, self.space.variables
@@ -225,14 +225,14 @@ class MoyalEquation:
         return rf"\frac{{{above}}}{{{below}}}"
 
 
-def moyal_equation(H: Any, space: PhaseSpace, order: int | None = None) -> MoyalEquation:
+def moyal_equation(H: Any, space: PhaseSpace, order: int | str | None = None) -> MoyalEquation:
     """The evolution equation dW/dt = {{H, W}} of a Hamiltonian.
 
     Arguments:
         H: the Weyl symbol of the Hamiltonian, a real SymPy expression; symbols not of the space are
             parameters, and undefined functions such as U(x) or m(x) are kept.
         space: the phase space.
-        order: the highest total power of hbar kept; None for all of them. Where hbar occurs in H otherwise
+        order: the highest total power of hbar kept; None or "exact" for all of them. Where hbar occurs in H otherwise
             than as an explicit power (a width sqrt(hbar)), it stays in the coefficients and is not counted.
 
     Returns:

@@ -71,7 +71,8 @@ def fock_evolution(
 
     Arguments:
         H: Weyl symbol, a polynomial in the variables of the space, without time.
-        W0: a state object; its widths set the length of the basis.
+        W0: a state object; its widths set the length of the basis, or the curvature of H at its centre where a basis
+            of these lengths does not converge.
         times: numbers, counted from the initial state.
         hbar: number.
         space: the phase space.
@@ -94,8 +95,27 @@ def fock_evolution(
     numbers[space.hbar] = float(hbar)
     times = np.atleast_1d(np.asarray(times, dtype=float))
     operators = {name: _polynomial(op, space, numbers) for name, op in {"H": H, **(e_ops or {})}.items()}
+    found = None
+    for lengths in (_lengths(W0, space, numbers), _natural_lengths(W0, operators["H"], space, numbers)):
+        if lengths is None:
+            continue
+        one = _converged(W0, operators, times, space, numbers, lengths, grid, on_grid, tolerance)
+        if found is None or one.error < found.error:
+            found = one
+        if found.error <= tolerance:
+            break
+    assert found is not None
+    return found
+
+
+def _converged(
+    W0: Any, operators: Mapping[str, sp.Poly], times: np.ndarray, space: PhaseSpace,
+    numbers: Mapping[sp.Symbol, float], lengths: np.ndarray, grid: tuple[np.ndarray, ...] | None, on_grid: slice,
+    tolerance: float,
+) -> FockSolution:  # fmt: skip
+    """The evolution in oscillator functions of the lengths given, as many as are needed or allowed."""
     before: tuple[_Basis, list[np.ndarray], dict[str, np.ndarray]] | None = None
-    lengths = _lengths(W0, space, numbers)
+    hbar = numbers[space.hbar]
     quanta, error = _first(W0, space, numbers, lengths), np.inf
     while True:
         basis = _Basis(space, float(hbar), lengths, quanta)
@@ -274,6 +294,20 @@ def _lengths(W0: Any, space: PhaseSpace, numbers: Mapping[sp.Symbol, float]) -> 
     _, a, _, w = W0.components(space)[0]
     widths = [[float(numeric(v, (), numbers)()) for v in part] for part in (a, w)]
     return np.sqrt(numbers[space.hbar] * np.array(widths[0]) / np.array(widths[1]))
+
+
+def _natural_lengths(
+    W0: Any, H: sp.Poly, space: PhaseSpace, numbers: Mapping[sp.Symbol, float]
+) -> np.ndarray | None:
+    """Of the oscillators that H is near the centre of the state; None where it confines nothing there."""
+    centre = [float(numeric(v, (), numbers)()) for part in (0, 2) for v in W0.components(space)[0][part]]
+    n, curvatures = space.dimension, []
+    for v in space.variables:
+        curvatures.append(float(H.diff(v).diff(v).eval(dict(zip(space.variables, centre, strict=True)))))
+    if not min(curvatures) > 0:
+        return None
+    along, across = np.array(curvatures[:n]), np.array(curvatures[n:])
+    return np.sqrt(numbers[space.hbar] * np.sqrt(across / along))
 
 
 def _density(W0: State, space: PhaseSpace, numbers: Mapping[sp.Symbol, float], basis: _Basis) -> np.ndarray:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from math import factorial, inf
+from numbers import Integral
 from typing import Any
 
 import sympy as sp
@@ -28,14 +29,14 @@ from qnnsym.phase_space.space import PhaseSpace
 Operand = Any  # SymPy expression or ring Element
 
 
-def star(f: Operand, g: Operand, space: PhaseSpace, order: int | None = None) -> Any:
+def star(f: Operand, g: Operand, space: PhaseSpace, order: int | str | None = None) -> Any:
     """The star product f * g.
 
     Arguments:
         f, g: SymPy expressions or ring elements (`space.polynomial`); symbols not of the space are
             parameters.
         space: the phase space.
-        order: the highest power of hbar kept, None for the exact product. Where f and g are polynomials in
+        order: the highest power of hbar kept, None or "exact" for the exact product. Where f and g are polynomials in
             hbar, all powers are counted, theirs and those of the series; where hbar occurs otherwise
             (exp(-p**2/hbar)) a power cannot be read off, and only those of the series are counted.
 
@@ -50,7 +51,7 @@ def star(f: Operand, g: Operand, space: PhaseSpace, order: int | None = None) ->
     return _product(f, g, space, order, bracket=False)
 
 
-def moyal_bracket(f: Operand, g: Operand, space: PhaseSpace, order: int | None = None) -> Any:
+def moyal_bracket(f: Operand, g: Operand, space: PhaseSpace, order: int | str | None = None) -> Any:
     """The Moyal bracket {{f, g}} = (f*g - g*f)/(i hbar), the Poisson bracket at hbar -> 0.
 
     Arguments, Returns and Raises: as for `star`; the series has even powers of hbar only. For order=None and terms
@@ -64,7 +65,7 @@ def moyal_bracket(f: Operand, g: Operand, space: PhaseSpace, order: int | None =
     return _product(f, g, space, order, bracket=True)
 
 
-def _product(f: Operand, g: Operand, space: PhaseSpace, order: int | None, bracket: bool) -> Any:
+def _product(f: Operand, g: Operand, space: PhaseSpace, order: int | str | None, bracket: bool) -> Any:
     order = check_order(order)
     wants_element = isinstance(f, Element) or isinstance(g, Element)
     try:
@@ -84,12 +85,14 @@ def _product(f: Operand, g: Operand, space: PhaseSpace, order: int | None, brack
 
 
 def check_order(order: Any) -> int | None:
-    """A non-negative integer, or None."""
-    if order is None or (isinstance(order, int) and not isinstance(order, bool) and order >= 0):
-        return order
+    """A non-negative integer, or None for all orders, which may also be written "exact"."""
+    if order is None or (isinstance(order, str) and order == "exact"):
+        return None
+    if isinstance(order, (Integral, sp.Integer)) and not isinstance(order, bool) and order >= 0:
+        return int(order)
     raise InputError(
-        f"order is {order!r}; give the highest power of hbar to be kept (0, 2, 4, ...) or None for all of "
-        f"them."
+        f"order is {order!r}; give the highest power of hbar to be kept (0, 2, 4, ...), or None or \"exact\" for all "
+        "of them."
     )
 
 
@@ -97,7 +100,7 @@ def as_function(f: Operand) -> sp.Expr:
     """An operand as a SymPy expression with exact numbers.
 
     Raises:
-        InputError: for what is no expression.
+        InputError: for what is no expression, or one that is undefined or infinite.
     """
     if isinstance(f, Element):
         return f.as_expr()
@@ -109,7 +112,19 @@ def as_function(f: Operand) -> sp.Expr:
         raise InputError(
             f"{f!r} is not a function on phase space; give a SymPy expression or space.polynomial(...)."
         )
+    if is_undefined(expression):
+        raise InputError(f"{f} is undefined or infinite; give a function that has values on phase space.")
     return exact_decimals(expression)
+
+
+def is_undefined(expression: sp.Basic) -> bool:
+    """Whether nan or an infinity occurs; bounds of integrals, sums and limits may be infinite."""
+    if not expression.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
+        return False
+    if expression in (sp.nan, sp.zoo, sp.oo, -sp.oo):
+        return True
+    bounded = isinstance(expression, (sp.Integral, sp.Sum, sp.Product, sp.Limit))
+    return any(map(is_undefined, expression.args[:1] if bounded else expression.args))
 
 
 def _elements(f: Operand, g: Operand, space: PhaseSpace) -> tuple[Element, Element]:

@@ -11,12 +11,13 @@ Source: D. T. Colbert, W. H. Miller, J. Chem. Phys. 96, 1982 (1992); E. Wigner, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import sympy as sp
+from scipy.integrate import solve_ivp
 
 from qnnsym.equations.numbers import exact_decimals
 from qnnsym.errors import InputError, SolverError
@@ -31,6 +32,8 @@ ROUNDS = 10
 GAIN = 0.5
 PATIENCE = 2
 LARGEST = 2000
+# Columns of rho with smaller weights are rounding; tolerance of the integration under a drive.
+RANK, ODE = 1e-11, 1e-10
 
 Function = Callable[..., np.ndarray]
 Grid = tuple[np.ndarray, np.ndarray]
@@ -62,11 +65,12 @@ def schroedinger_wigner(
     grid: Grid,
     values: Mapping[Any, Any] | None = None,
     tolerance: float = 1e-11,
+    begin: float = 0.0,
 ) -> OracleResult:
     """Evolve a state by Schrodinger's equation in a converged basis and transform it to W on a grid.
 
     Arguments:
-        H: Weyl symbol T(p) + U(x), one degree of freedom, without time.
+        H: Weyl symbol T(p) + U(x), one degree of freedom; U may depend on time.
         W0: state object, expression in x and p, or (nx, np) array on the grid (then band limited, zero outside).
         times: times since W0.
         hbar: number, in the units of x p.
@@ -74,17 +78,18 @@ def schroedinger_wigner(
         grid: (x, p) at which W is wanted; x uniform. The basis starts with its extent and outgrows it as needed.
         values: {symbol or name: number}.
         tolerance: wanted `error`; rounding leaves some 1e-12 times the number of periods of the fastest phase.
+        begin: the time of W0, where U depends on it.
 
     Returns:
         OracleResult. Its `error` may exceed the tolerance where rounding or LARGEST ends the refinement.
 
     Raises:
-        InputError: for H that is not T(p) + U(x), symbols without numbers, or an array that does not fit the grid.
+        InputError: for H that is not T(p) + U(x, t), symbols without numbers, or an array that does not fit the grid.
         SolverError: when the first basis would need more than LARGEST functions.
 
     Source: D. T. Colbert, W. H. Miller, J. Chem. Phys. 96, 1982 (1992).
     """
-    problem = _problem(H, W0, times, hbar, space, grid, values or {})
+    problem = _problem(H, W0, times, hbar, space, grid, values or {}, float(begin))
     x, p = problem.grid
     basis = _Basis((x[0] + x[-1]) / 2, REACH * np.ptp(x) / 2, REACH * float(np.max(np.abs(p))), problem.hbar)
     if basis.size > LARGEST:
@@ -162,13 +167,46 @@ class _Problem:
     times: tuple[float, ...]
     grid: Grid
     hbar: float
+    drive: Function | None = None  # U(x, time since W0) where it depends on time; `potential` is U(x, 0)
 
     def evolved(self, basis: _Basis) -> np.ndarray:
         energies, vectors = np.linalg.eigh(self.hamiltonian(basis))
         rho = vectors.conj().T @ self.density(basis) @ vectors
         output = _Output(basis, self.grid, vectors)
+        if self.drive is not None:
+            return np.array([output.wigner(r) for r in self._driven(basis, energies, vectors, rho)])
         turned = (np.exp(-1j * energies * t / self.hbar) for t in self.times)
         return np.array([output.wigner(u[:, None] * rho * u.conj()) for u in turned])
+
+    def _driven(
+        self, basis: _Basis, energies: np.ndarray, vectors: np.ndarray, rho: np.ndarray
+    ) -> Iterator[np.ndarray]:
+        """rho at the times by an ODE in the interaction picture, where only U(x, t) - U(x, 0) is left.
+
+        The columns that make up rho are followed one by one: a pure state has one.
+        """
+        assert self.drive is not None
+        weights, columns = np.linalg.eigh(rho)
+        kept = np.abs(weights) > RANK * np.abs(weights).max()
+        weights, at = weights[kept], columns[:, kept].astype(complex)
+        shape, level, drive = at.shape, self._level(basis), self.drive
+        start = np.minimum(self.potential(basis.points), level)
+
+        def rate(t: float, flat: np.ndarray) -> np.ndarray:
+            phase = np.exp(-1j * energies * t / self.hbar)[:, None]
+            extra = np.minimum(drive(basis.points, np.float64(t)), level) - start
+            psi = extra[:, None] * _applied(vectors, phase * flat.reshape(shape))
+            return (phase.conj() * _applied(vectors.conj().T, psi)).ravel() / (1j * self.hbar)
+
+        before = 0.0
+        for t in self.times:
+            if t != before:
+                found = solve_ivp(rate, (before, t), at.ravel(), method="DOP853", rtol=ODE, atol=0.1 * ODE)
+                if not found.success:
+                    raise SolverError(f"Schrodinger's equation cannot be followed to t = {t:g}: {found.message}")
+                at, before = found.y[:, -1].reshape(shape), t
+            now = np.exp(-1j * energies * t / self.hbar)[:, None] * at
+            yield (now * weights) @ now.conj().T
 
     def hamiltonian(self, basis: _Basis) -> np.ndarray:
         n, d, limit = basis.size, basis.spacing, basis.momentum
@@ -186,6 +224,9 @@ class _Problem:
 
     def _potential(self, basis: _Basis) -> np.ndarray:
         """U at the points, levelled off where it is out of reach: a steeper wall would only cost digits."""
+        return np.minimum(self.potential(basis.points), self._level(basis))
+
+    def _level(self, basis: _Basis) -> float:
         with np.errstate(all="ignore"):
             u, inside = self.potential(basis.points), self.potential(self.grid[0])
             t = self.kinetic(np.linspace(-basis.momentum, basis.momentum, 101))
@@ -194,7 +235,14 @@ class _Problem:
                 "H is not finite where the state may go; give a smaller grid, or an H that is finite there."
             )
         # The wall rises with the basis, so that its effect is part of the measured error.
-        return np.minimum(u, np.max(inside[np.isfinite(inside)], initial=np.min(u)) + 4 * np.ptp(t))
+        return float(np.max(inside[np.isfinite(inside)], initial=np.min(u)) + 4 * np.ptp(t))
+
+
+def _applied(matrix: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """matrix @ columns; NumPy would make a complex copy of a real matrix each time."""
+    if np.iscomplexobj(matrix):
+        return matrix @ columns
+    return (matrix @ np.ascontiguousarray(columns).view(float)).view(complex)
 
 
 def _kinetic_row(kinetic: Function, lags: np.ndarray, limit: float) -> np.ndarray:
@@ -250,20 +298,27 @@ class _Output:
 
 
 def _problem(
-    H: Any, W0: Any, times: Any, hbar: Any, space: PhaseSpace, grid: Grid, values: Mapping[Any, Any]
+    H: Any, W0: Any, times: Any, hbar: Any, space: PhaseSpace, grid: Grid, values: Mapping[Any, Any], begin: float
 ) -> _Problem:
     (x,), (p,) = space.x, space.p
     number = float(hbar)
     given = {str(k): v for k, v in values.items()}
     H = exact_decimals(sp.sympify(H))
     symbols = {*space.defaults, *(s for s in H.free_symbols if s.name in given)}
-    numbers = {s: float(given.get(s.name, space.defaults.get(s))) for s in symbols - {x, p}} | {space.hbar: number}
+    symbols -= {x, p, space.t}
+    numbers = {s: float(given.get(s.name, space.defaults.get(s))) for s in symbols} | {space.hbar: number}
     potential = H.subs(p, 0)
     kinetic = sp.expand(H - potential)
     if kinetic.has(x):
         kinetic = sp.simplify(kinetic)
     if kinetic.has(x):
         raise InputError(f"H = {H} mixes x and p; the oracle's basis is made for T(p) + U(x).")
+    if kinetic.has(space.t):
+        raise InputError(f"The kinetic energy {kinetic} depends on time; the oracle is made for T(p) + U(x, t).")
+    drive = None
+    if potential.has(space.t):
+        later = potential.subs(space.t, space.t + exact_decimals(sp.Float(begin)))
+        drive, potential = _function(later, (x, space.t), numbers), later.subs(space.t, 0)
     mass = None
     ratio = sp.simplify(kinetic / p**2)
     if not ratio.has(p) and ratio != 0:
@@ -277,6 +332,7 @@ def _problem(
         tuple(float(t) for t in np.asarray(times, dtype=float).ravel()),
         axes,
         number,
+        drive,
     )
 
 

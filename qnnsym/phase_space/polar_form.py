@@ -15,6 +15,7 @@ import sympy as sp
 from qnnsym.equations.latex import latex
 from qnnsym.errors import InputError
 from qnnsym.phase_space.equation import real_function
+from qnnsym.phase_space.moyal import is_undefined
 from qnnsym.phase_space.space import PhaseSpace
 from qnnsym.phase_space.weyl import weyl_symbol
 from qnnsym.phase_space.weyl.operators import to_variables
@@ -156,6 +157,8 @@ def _of_position(value: Any, name: str, space: PhaseSpace) -> Any:
         expression = None
     if not isinstance(expression, sp.Expr) or not expression.is_commutative:
         raise InputError(f"{name} is {value!r}; give a SymPy expression in {', '.join(map(str, space.x))}.")
+    if is_undefined(expression):
+        raise InputError(f"{name} = {expression} is undefined or infinite; give a function of position and time.")
     if not expression.free_symbols.isdisjoint(space.p):
         raise InputError(f"{name} = {expression} holds a momentum; it is a function of position and time.")
     return expression

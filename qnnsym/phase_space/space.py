@@ -180,7 +180,7 @@ def _names(text: str | Iterable[str], what: str) -> list[str]:
     if isinstance(text, str):
         names = re.split(r"[\s,]+", text.strip()) if text.strip() else []
     else:
-        names = list(text)
+        names = list(text) if isinstance(text, Iterable) else [text]
     if not names:
         raise InputError(
             f'PhaseSpace was given no names of {what}; write them as in PhaseSpace("x y", "px py").'

@@ -6,7 +6,7 @@ W ~ exp(-p^2/w^2) with w^2 = c^2 + hbar^2/a^2.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sympy as sp
@@ -104,8 +104,9 @@ class CoherentState(GaussianState):
 
     def _widths(self, space: PhaseSpace) -> tuple[list[sp.Expr], list[sp.Expr]]:
         mass, omega = _spread(self.mass, space, "mass"), _spread(self.omega, space, "omega")
+        (r,) = _spread((self.squeezing,), space, "r")[:1]
         a = [
-            sp.sqrt(space.hbar / (m * o)) * sp.exp(-self.squeezing) for m, o in zip(mass, omega, strict=True)
+            sp.sqrt(space.hbar / (m * o)) * sp.exp(-r) for m, o in zip(mass, omega, strict=True)
         ]
         return a, [space.hbar / ai for ai in a]
 
@@ -286,7 +287,7 @@ class Mixture(State):
     """
 
     def __init__(self, components: Sequence[tuple[Any, State]]):
-        pairs = list(components)
+        pairs = list(components) if isinstance(components, Iterable) else []
         if not pairs or any(not (isinstance(pair, (tuple, list)) and len(pair) == 2) for pair in pairs):
             raise InputError(f"A mixture is a list of (weight, state) pairs; {components!r} was given.")
         for _, state in pairs:
@@ -355,6 +356,14 @@ def _values(value: Any, what: str, positive: bool = False, nonnegative: bool = F
 
 
 def _spread(values: tuple[sp.Expr, ...], space: PhaseSpace, name: str) -> list[sp.Expr]:
+    """One value per degree of freedom, in a space whose variables they must not hold."""
+    for value in values:
+        held = sorted({s.name for s in value.free_symbols} & {s.name for s in space.variables})
+        if held:
+            raise InputError(
+                f"The parameter {name} = {value} of the state holds {', '.join(held)}, a variable of {space!r}; give a "
+                "number, or an expression in hbar and declared parameters."
+            )
     if len(values) == 1:
         return [values[0]] * space.dimension
     if len(values) != space.dimension:

@@ -16,7 +16,7 @@ from qnnsym.solvers.axes import Axes, Operators, Watch
 from qnnsym.solvers.chebyshev import Chebyshev, check_work
 from qnnsym.solvers.compositions import COMPOSITIONS
 from qnnsym.solvers.progress import Progress
-from qnnsym.solvers.solution import Solution, Status, as_times, finite_array
+from qnnsym.solvers.solution import Solution, Status, as_times, finite_array, positive_number
 from qnnsym.solvers.split_grid import JointPropagator
 from qnnsym.solvers.split_record import warnings
 from qnnsym.solvers.split_steps import MAX_STEPS, Steps
@@ -85,8 +85,7 @@ def propagate_joint(
     times = as_times(times)
     w = finite_array(W0, axes.shape, "The initial Wigner function")
     for name, value in (("hbar", hbar), ("tolerance", tolerance), ("step", 1.0 if step is None else step)):
-        if not (np.isfinite(value) and value > 0):
-            raise InputError(f"{name} is {value!r}; give a positive number.")
+        positive_number(value, name)
     if not w.any():
         raise InputError("The initial Wigner function is zero on the whole grid; give a grid that covers the state.")
     check_points(axes.shape)

@@ -31,6 +31,8 @@ CULPRIT = 9
 OUTPUTS = 15
 # And of what is kept of the past.
 MEMORY = 28
+# What problems without lags remember; nobody writes to it.
+NOTHING = Memory()
 # Seconds between two returns to Python: a bar moves, Ctrl-C is heard.
 BREATH = 0.05
 
@@ -132,7 +134,7 @@ class Problem:
 
     def memory(self) -> Memory:
         """What the driver keeps of the past; delay equations alone keep anything."""
-        return Memory()
+        return NOTHING
 
     @cached_property
     def driver(self) -> Any:
@@ -222,14 +224,23 @@ class Problem:
         )
 
     def integrate(
-        self, method: str = "dop853", rtol: float = 1e-10, atol: float = 1e-12, step: float | None = None
+        self,
+        method: str = "dop853",
+        rtol: float = 1e-10,
+        atol: float = 1e-12,
+        step: float | None = None,
+        once: bool = False,
     ) -> np.ndarray:
         """The state at the last time by the compiled driver alone (dop853 or rk4), without outputs on the way.
+
+        Arguments:
+            method, rtol, atol, step: as for `solve`.
+            once: the problem is not used again: its own state is advanced, which saves the memory of a copy.
 
         Raises:
             InputError: as for `solve`. SolverError: when the last time cannot be reached.
         """
-        run = Run(self, method, rtol, atol, step, self.times[[0, -1]])
+        run = Run(self, method, rtol, atol, step, self.times[[0, -1]], stored=False, once=once)
         status = run.drive(MAX_STEPS, None)
         if status is not Status.SUCCESS:
             raise SolverError(f"The integration stops at t = {run.scalars[0]:.6g}. {run.reason(status)}")
@@ -237,9 +248,17 @@ class Problem:
 
 
 class Run:
-    """The arrays of one integration, so that it can be left and taken up again."""
+    """The arrays of one integration, so that it can be left and taken up again.
 
-    def __init__(self, problem: Problem, method: str, rtol: float, atol: float, step: Any, times: np.ndarray) -> None:
+    Arguments:
+        stored: keep the states at the output times; False keeps the last state alone, as `y`.
+        once: advance the problem's own state and no copy of it.
+    """
+
+    def __init__(
+        self, problem: Problem, method: str, rtol: float, atol: float, step: Any, times: np.ndarray,
+        stored: bool = True, once: bool = False,
+    ) -> None:  # fmt: skip
         name = AUTO.get(method, method)
         if name not in METHODS:
             known = ", ".join((*AUTO, *METHODS, *stiff.METHODS))
@@ -254,11 +273,12 @@ class Run:
             raise InputError(f"Events need the dense output of dop853, and the method is {method}; use dop853.")
         self.compiled = problem.driver
         self.names = problem.names
-        self.y = problem.state.copy()
+        self.y = problem.state if once else problem.state.copy()
         n, adaptive = self.y.size, tableau.adaptive
         self.times = times
-        self.outputs = np.empty((times.size, n))
-        self.outputs[0] = self.y
+        self.outputs = np.empty((times.size if stored else 0, n))
+        if stored:
+            self.outputs[0] = self.y
         self.scalars = np.array([times[0], step or 0.0 if adaptive else 0.0])
         self.counts = np.zeros(self.compiled.COUNTS, np.int64)
         self.counts[5] = 1
@@ -266,6 +286,8 @@ class Run:
         # Without outputs between the stops nothing is interpolated, and the memory for it is not taken.
         self.memory = problem.memory()
         outputs_inside = times.size - 1 > np.count_nonzero(recorded >= 0)
+        if not stored:
+            recorded[:] = -1
         between = adaptive and (outputs_inside or bool(problem.events) or self.memory.active)
         slopes = len(tableau.c) if between else tableau.stages + adaptive
         self.watch = Watch(problem.events, problem.names, self.y)
@@ -373,6 +395,8 @@ def _check_tolerances(rtol: float, atol: float) -> None:
 def _stops(times: np.ndarray, breakpoints: Sequence[float], everywhere: bool) -> tuple[np.ndarray, np.ndarray]:
     """Where steps have to end (breakpoints inside, the last time, every output for a fixed step), and which output
     each of these is, -1 for none."""
+    if not (everywhere or breakpoints):
+        return times[-1:].copy(), np.array([times.size - 1])
     low, high = sorted((times[0], times[-1]))
     inner = [b for b in breakpoints if low < b < high]
     stops = np.array(sorted({*inner, *(times[1:] if everywhere else ()), times[-1]}), dtype=float)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from qnnsym.arrays import real_array
 from qnnsym.errors import InputError, StorageError
 
 # More output times than this are a slip of the pen, and would fill the memory before anything else is noticed.
@@ -205,7 +206,7 @@ def as_times(times: Any) -> np.ndarray:
     Arguments:
         times: array of at least two times, strictly ascending or descending, or (start, stop, number) with an integer
             number of at least 2. Three numbers in a list or array are three times; in a tuple they are a range if the
-            last is an integer above 1.
+            last is an integer, and refused if it is a whole number written with a point, which may be meant as either.
 
     Raises:
         InputError: for anything else.
@@ -217,6 +218,11 @@ def as_times(times: Any) -> np.ndarray:
         if number > MOST_TIMES:
             raise InputError(f"times={times} are {number} output times; give at most {MOST_TIMES}.")
         return np.linspace(start, stop, number)
+    if isinstance(times, tuple) and len(times) == 3 and _looks_like_count(times[2]):
+        raise InputError(
+            f"times={times} may be a range of {times[2]:g} times or three times; write an integer, (start, stop, "
+            f"{int(times[2])}), for a range, or a list for an array of times."
+        )
     try:
         array = np.asarray(times, dtype=float)
     except (TypeError, ValueError):
@@ -233,6 +239,21 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, (int, np.integer)) or (hasattr(value, "is_Integer") and bool(value.is_Integer))
 
 
+def _looks_like_count(value: Any) -> bool:
+    return isinstance(value, (float, np.floating)) and bool(value >= 2) and float(value).is_integer()
+
+
+def positive_number(value: Any, what: str) -> None:
+    """Make sure that a setting is a positive number.
+
+    Raises:
+        InputError: saying what it is.
+    """
+    known = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not (known and np.isfinite(value) and value > 0):
+        raise InputError(f"{what} is {value!r}; give a positive number.")
+
+
 def finite_array(value: Any, shape: Iterable[int], what: str) -> np.ndarray:
     """A float64 copy of the given shape with finite entries.
 
@@ -241,7 +262,9 @@ def finite_array(value: Any, shape: Iterable[int], what: str) -> np.ndarray:
     """
     shape = tuple(shape)
     try:
-        array = np.array(value, dtype=float)
+        array = real_array(value, what)
+    except InputError:
+        raise
     except (TypeError, ValueError):
         raise InputError(f"{what} is no array of numbers: {value!r}; give one of shape {shape}.") from None
     if array.shape != shape:

@@ -22,7 +22,7 @@ from qnnsym.errors import InputError
 from qnnsym.solvers.compositions import COMPOSITIONS
 from qnnsym.solvers.progress import Progress
 from qnnsym.solvers.relaxation import Relaxation
-from qnnsym.solvers.solution import Solution, Status, as_times, finite_array
+from qnnsym.solvers.solution import Solution, Status, as_times, finite_array, positive_number
 from qnnsym.solvers.split_flows import Driven, Field, Kick, SplitPropagator
 from qnnsym.solvers.split_record import Operators, Record, warnings
 from qnnsym.solvers.split_steps import MAX_STEPS, Steps
@@ -102,8 +102,7 @@ def propagate_split(
     x, p = (np.asarray(axis, dtype=float) for axis in grid)
     w = finite_array(W0, (x.size, p.size), "The initial Wigner function")
     for name, value in (("hbar", hbar), ("tolerance", tolerance), ("step", 1.0 if step is None else step)):
-        if not (np.isfinite(value) and value > 0):
-            raise InputError(f"{name} is {value!r}; give a positive number.")
+        positive_number(value, name)
     if not w.any():
         raise InputError("The initial Wigner function is zero on the whole grid; give a grid that covers the state.")
     if method is not None and method not in COMPOSITIONS:

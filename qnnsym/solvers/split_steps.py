@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
 
+from qnnsym.errors import InputError
 from qnnsym.solvers.compositions import BLANES_MOAN_4, BLANES_MOAN_6, STRANG, Composition
 from qnnsym.solvers.split_flows import SplitPropagator
 
 MAX_STEPS = 1_000_000
+# From so many steps on, a method that was asked for is slow enough to say so before it begins.
+MANY_STEPS = 20_000
 # Most steps between two measurements of the local error, each of which costs a step; fewer while the error grows.
 LONGEST_GAP = 8
 # A gap above this, relative to W: the step is too long for its error to follow a power of it.
@@ -37,6 +41,7 @@ class Steps:
         self.candidates = (composition,) if composition else (BLANES_MOAN_6, BLANES_MOAN_4, STRANG)
         span = abs(float(times[-1] - times[0]))
         self.rate = 0.5 * tolerance / span  # half: the steps between two measurements are not seen
+        self.span, self.tolerance = span, tolerance
         self.typical = span / (times.size - 1)
         self.h = step or 0.0
         self.ceiling = math.inf  # no longer step is stable; set where the method is not stable with all of them
@@ -71,6 +76,7 @@ class Steps:
             now = start + done * duration
             if not self.h:
                 self._pilot(w, sign, now)
+                self._announce()
             power = self.composition.order + 1
             if not count:
                 count = max(1, math.ceil((1 - done) * length / min(self.h, self.ceiling) * (1 - 1e-12)))
@@ -124,6 +130,24 @@ class Steps:
             if not self.unmeasured and not self.fixed:
                 self.safe = (w.copy(), n, done, self.steps)
             yield done, w
+
+    def _announce(self) -> None:
+        """Say how many steps a method that was asked for will take, where these are many.
+
+        Raises:
+            InputError: above MAX_STEPS.
+        """
+        expected = self.span / self.h
+        if len(self.candidates) > 1 or expected <= MANY_STEPS:
+            return
+        sentence = (
+            f"{self.composition.name} needs about {expected:.1e} steps for the tolerance {self.tolerance:g} up to "
+            f"t = {self.span:g}"
+        )
+        advice = "give a looser tolerance, shorter times, or method=None, which takes the cheapest"
+        if expected > MAX_STEPS:
+            raise InputError(f"{sentence}, more than {MAX_STEPS}; {advice}.")
+        warnings.warn(f"{sentence}; where that is too slow, {advice}.", RuntimeWarning, stacklevel=2)
 
     def _pair(self, w: np.ndarray, composition: Composition, h: float, t: float) -> tuple[np.ndarray, float]:
         """(W after two steps of h from time t, local error of one of them relative to the norm of W)."""

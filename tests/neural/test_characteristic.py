@@ -304,7 +304,7 @@ def test_weights_out_of_range_are_a_sentence(at):
         (lambda e, a: e.rhs(0.0, **{**a, "weights": lambda t: None}), "weights are a history"),
         (lambda e, a: e.solve((0, 1, 2), [0, 0], [0, 0], a["weights"], a["momenta"], rtoll=1), "Did you mean rtol"),
         (lambda e, a: e.solve((0, 1, 2), [0, 0], [0, 0], a["weights"], a["momenta"], rtol="a"), "rtol is 'a'"),
-        (lambda e, a: e.integrate(np.zeros(16), (0, 1), max_step=1), "max_step= is not known to integrate"),
+        (lambda e, a: e.integrate(np.zeros(16), (0, 1), maximum=1), "maximum= is not known to integrate"),
         (lambda e, a: e.solve_ensemble(np.zeros((1, 16)), (0, 1, 2), treads=1), "Did you mean threads"),
         (lambda e, a: train(Network(2), (None, None), epoch=1), "epoch= is not known to train"),
         (lambda e, a: lyapunov_exponents(Network(2), np.zeros((2, 3)), steps=1), "Did you mean step"),
@@ -322,3 +322,32 @@ def test_momenta_of_static_weights_are_refused_by_the_driver_too():
     h = NeuralHamiltonian(Network(2), 1, 1, dynamical=np.zeros((2, 3)))
     with pytest.raises(InputError, match="static or missing weight has a momentum"):
         h.characteristic_equations().integrate(np.ones(16), (0, 1))
+
+
+def test_integrate_by_both_methods_leaves_the_state_given_alone():
+    eqs = NeuralHamiltonian(Network(3, 0), 0.8, 2.0).characteristic_equations()
+    start = np.random.default_rng(4).normal(size=eqs.dimension) / 3
+    given = start.copy()
+    n = 3
+    weights, momenta = (part.reshape(3, 4) for part in np.split(start[2 * n :], 2))
+    expected = eqs.solve((0, 2, 2), start[:n], start[n : 2 * n], weights, momenta).states[-1]
+    for _ in range(2):  # the second time from the same state
+        np.testing.assert_allclose(eqs.integrate(given, (0, 2)), expected, rtol=1e-13)
+        np.testing.assert_allclose(eqs.integrate(given, (0, 2), method="rk4", step=0.005), expected, rtol=1e-7)
+        assert np.array_equal(given, start)
+    with pytest.raises(InputError, match="fixed step"):
+        eqs.integrate(given, (0, 2), method="rk4")
+
+
+def test_integrate_takes_few_copies_of_the_state():
+    import tracemalloc
+
+    eqs = NeuralHamiltonian(Network(150, 0), 0.8, 2.0).characteristic_equations()
+    start = np.random.default_rng(4).normal(size=eqs.dimension) / 12
+    eqs.integrate(start, (0, 1e-3))  # loads what is loaded once
+    for options, most in (({}, 17.5), ({"method": "rk4", "step": 1e-3}, 6.5)):
+        tracemalloc.start()
+        final = eqs.integrate(start, (0, 1e-3), **options)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert final.nbytes == start.nbytes and peak < most * start.nbytes

@@ -136,3 +136,5 @@ def test_refused_input_is_told_with_what_to_do(arguments, sentence):
 def test_masks_are_copied_to_floats():
     mask = check_mask([[True, False]], (1, 2), "The mask")
     assert mask.dtype == float and mask.tolist() == [[1.0, 0.0]]
+    with pytest.raises(InputError, match="The mask has complex entries"):
+        check_mask([[1, 1j]], (1, 2), "The mask")

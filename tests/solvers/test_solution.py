@@ -185,7 +185,8 @@ def test_the_final_state_needs_states():
         ((2, 0, 3), [2, 1, 0]),
         ([0, 1, 3], [0, 1, 3]),
         (np.array([0.0, 1.0, 3.0]), [0, 1, 3]),
-        ((0.0, 1.0, 3.0), [0, 1, 3]),
+        ((0.0, 1.0, 3.5), [0, 1, 3.5]),
+        ([0.0, 1.0, 3.0], [0, 1, 3]),
         ((0, 1, np.int64(2)), [0, 1]),
         ((sp.Integer(0), sp.Rational(1, 2), sp.Integer(2)), [0, 0.5]),
         ((3, 1), [3, 1]),
@@ -198,7 +199,7 @@ def test_times_are_read(given, expected):
 
 
 @pytest.mark.parametrize(
-    "given", (None, 3.0, [], [1.0], [[0, 1]], [0, np.nan], [0, 1, 0.5], ["a", "b"], (0, np.inf, 3))
+    "given", (None, 3.0, [], [1.0], [[0, 1]], [0, np.nan], [0, 1, 0.5], ["a", "b"], (0, np.inf, 3), (0, 1, 10.0))
 )
 def test_what_are_no_times_is_said(given):
     with pytest.raises(InputError, match="times"):
@@ -214,6 +215,9 @@ def test_arrays_are_copied_and_checked():
         ("a", "no array of numbers"),
         ([1.0], r"has the shape \(1,\); it needs \(3,\)"),
         ([1, 2, np.inf], "NaN or inf"),
+        ([1, 2, 3 + 0.5j], "has complex entries"),
+        (np.array([1, 2, 3 + 0.5j], dtype=object), "has complex entries"),
     ):
         with pytest.raises(InputError, match=f"This .*{sentence}"):
             finite_array(bad, (3,), "This")
+    assert finite_array([1, 2 + 0j, 3], (3,), "This").tolist() == [1, 2, 3]

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 OPTIONS = ("method", "rtol", "atol", "step", "max_steps", "progress", "kinetic")
 
 
+INTEGRATE = ("method", "step", "inputs", "values", "kernels", "tangent")
 ENSEMBLE = ("method", "atol", "step", "max_steps", "threads", "progress", "values", "kernels")
 SOLVE = ("rtol", "atol", "method", "step", "max_steps", "events", "progress", "values")
 
@@ -276,16 +277,26 @@ def _problem(data: Data, kernels: Kernels, name: str, state: np.ndarray, times: 
     )  # fmt: skip
 
 
-def integrate(eqs, state, times, *, rtol=1e-10, atol=1e-12, inputs=None, values=None, kernels=None, tangent=False):
+def _flat_state(data: Data, state: Any, size: int) -> np.ndarray:
+    """A checked copy of a flat state, which a direction may follow."""
+    flat = finite_array(state, (size,), "The flat state")
+    data.checked(flat[: data.eqs.dimension])
+    return flat
+
+
+def integrate(
+    eqs, state, times, *, rtol=1e-10, atol=1e-12, method="dop853", step=None, inputs=None, values=None, kernels=None,
+    tangent=False,
+) -> np.ndarray:  # fmt: skip
     """The final flat state by the compiled driver alone; with `tangent` the state is (state, direction)."""
     data = Data(eqs, values, inputs)
     size = eqs.dimension * (2 if tangent else 1)
-    state = finite_array(state, (size,), "The flat state")
-    data.checked(state[: eqs.dimension])
     name = "rhs_jvp" if tangent else "rhs"
-    return _problem(data, kernels or kernels_of(eqs), name, state, np.array(times, float)).integrate(
-        rtol=rtol, atol=atol
+    # No name is kept for the checked copy of the state: with a million weights every array counts.
+    problem = _problem(
+        data, kernels or kernels_of(eqs), name, _flat_state(data, state, size), np.array(times, float)
     )
+    return problem.integrate(method, rtol, atol, step, once=True)
 
 
 def solve(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from qnnsym.codegen.batched import batched_function
+from qnnsym.codegen.batched import batched_function, common_values
 
 # Work in a stage (patterns x weights) from which matrix products win over the compiled loops.
 WORTH = 200_000
@@ -21,8 +21,22 @@ COPIED = frozenset({"y", "D", "x", "d"})
 
 @lru_cache(maxsize=16)
 def functions(forward: Any, backward: Any) -> tuple[Callable, Callable]:
-    """The two right-hand sides over many patterns."""
-    return batched_function(forward, COPIED), batched_function(backward, COPIED, {"d_M"})
+    """The two right-hand sides over many patterns; the second is given what the first has computed for it."""
+    common = common_values(forward, backward, COPIED, {"d_M"})
+    second = batched_function(backward, COPIED, {"d_M"}, given=common)
+    if not common:
+        return batched_function(forward, COPIED), lambda *arguments: second(*arguments[:-1])
+    return batched_function(forward, COPIED, kept=common), second
+
+
+def combined(weights: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+    """sum_j weights[j] slopes[j], over the weights that are not zero."""
+    used = np.flatnonzero(weights)
+    if not len(used):
+        return np.zeros(slopes.shape[1:])
+    if len(used) == 1:
+        return weights[used[0]] * slopes[used[0]]
+    return np.dot(weights, slopes.reshape(len(slopes), -1)).reshape(slopes.shape[1:])
 
 
 class BatchedSweeps:
@@ -38,6 +52,7 @@ class BatchedSweeps:
         self.sizes, self.quadratic = sizes, quadratic
         self.neurons, self.columns = sizes[0], sizes[0] + sizes[1] + 1
         count = len(forward.scalars)
+        self._kept: list[Any] = []
         self.scalars, at, self.fixed = tuple(par[:count]), count, []
         for array in forward.arrays:
             if array.role == "parameter":
@@ -54,39 +69,46 @@ class BatchedSweeps:
         self, start: float, h: float, a: np.ndarray, b: np.ndarray, c: np.ndarray, y: np.ndarray, table: np.ndarray,
         ext: np.ndarray, stages: np.ndarray,
     ) -> None:  # fmt: skip
-        """As `sweeps.forward`: y is overwritten, stages are filled."""
+        """As `sweeps.forward`: y is overwritten, stages are filled; values are kept for the `backward` that follows."""
+        self._kept = []
         steps, count = stages.shape[:2]
         slopes = np.zeros((count, *y.shape))
+        # Column by column the weights are multiplied from the right as they lie in memory.
+        fixed = None if len(table) > 1 else np.asfortranarray(table[0].reshape(self.neurons, self.columns))
         for step in range(steps):
             for i in range(count):
                 line = step * count + i
-                w = table[line if len(table) > 1 else 0].reshape(self.neurons, self.columns)
-                stages[step, i] = y + h * np.tensordot(a[i, :i], slopes[:i], 1) if i else y
-                slopes[i], *_ = self.activity(
+                w = table[line].reshape(self.neurons, self.columns) if fixed is None else fixed
+                np.add(y, combined(h * a[i, :i], slopes[:i]), out=stages[step, i])
+                slopes[i], *kept = self.activity(
                     start + (step + c[i]) * h, self.sizes, self.scalars,
                     (stages[step, i], w, *self._signals(ext[line if len(ext) > 1 else 0]), *self.fixed),
                 )  # fmt: skip
-            y += h * np.tensordot(b, slopes, 1)
+                self._kept.append(kept)
+            y += combined(h * b, slopes)
 
     def backward(
         self, start: float, h: float, a: np.ndarray, b: np.ndarray, c: np.ndarray, costate: np.ndarray,
         table: np.ndarray, ext: np.ndarray, stages: np.ndarray, factors: np.ndarray, sums: np.ndarray,
     ) -> None:  # fmt: skip
-        """As `sweeps.backward`: costates are overwritten by those at the start, sums are added to."""
+        """As `sweeps.backward`, after `forward`: costates become those at the start, sums are added to."""
         steps, count = stages.shape[:2]
-        slopes = np.zeros((count, *costate.shape))
+        slopes, scales = np.zeros((count, *costate.shape)), np.zeros(count)
+        forces = np.zeros((count, self.neurons * self.columns))
         for step in range(steps - 1, -1, -1):
             for i in range(count - 1, -1, -1):
                 line = step * count + i
                 w = table[line if len(table) > 1 else 0].reshape(self.neurons, self.columns)
                 scale = h * b[i] if b[i] else 1.0
-                adjoint = b[i] * costate + np.tensordot(a[i + 1 :, i], slopes[i + 1 :], 1)
+                adjoint = b[i] * costate + combined(a[i + 1 :, i], slopes[i + 1 :])
                 t, signals = start + (step + c[i]) * h, self._signals(ext[line if len(ext) > 1 else 0])
 
                 def at(
-                    values: np.ndarray, t: float = t, signals: Any = signals, w: Any = w, here: Any = stages[step, i]
-                ):
-                    return self.adjoint(t, self.sizes, self.scalars, (here, values, w, *signals, *self.fixed))
+                    values: np.ndarray, t: float = t, signals: Any = signals, w: Any = w, here: Any = stages[step, i],
+                    kept: Any = self._kept[line],
+                ):  # fmt: skip
+                    arrays = (here, values, w, *signals, *self.fixed)
+                    return self.adjoint(t, self.sizes, self.scalars, arrays, kept)
 
                 rate, total, once = at(adjoint * (h / scale))
                 if b[i]:
@@ -95,8 +117,9 @@ class BatchedSweeps:
                     # The part linear in the costates; without them the quadratic cost gives no force on the weights
                     # but what counts once.
                     rate = rate - at(np.zeros_like(adjoint))[0]
-                slopes[i] = -scale * rate
-                flat = np.ravel(total)
-                for q in np.flatnonzero(factors[:, line]):
-                    sums[q] += (factors[q, line] * scale) * flat
+                np.multiply(rate, -scale, out=slopes[i])
+                forces[i] = np.ravel(total)
+                scales[i] = scale
+            sums += (factors[:, step * count : (step + 1) * count] * scales) @ forces
             costate += slopes.sum(axis=0)
+        self._kept = []

@@ -25,7 +25,7 @@ from qnnsym.neural.numerics.lessons import patterns, signal
 from qnnsym.neural.steps import plain
 from qnnsym.solvers.cache import numba_cache
 from qnnsym.solvers.kernels import Kernels, load_kernels
-from qnnsym.solvers.tableaus import DOP853
+from qnnsym.solvers.tableaus import METHODS as TABLEAUS
 
 # Damping of the relaxation to rest, most iterations with it: the gentler ones where the first goes astray.
 BACKENDS = ("auto", "compiled", "batched")
@@ -90,11 +90,12 @@ class Learner:
         modes: number of Legendre modes of the rates of dynamical weights; 0 for parametric weights.
         kernels: "forward" and "backward"; None builds them.
         backend: "compiled" (kernels pattern by pattern), "batched" (matrix products), or "auto" by size.
+        method: "dop853" or "rk4", in steps of equal length.
     """
 
     def __init__(
         self, hamiltonian: NeuralHamiltonian, inputs: Any, targets: Any, duration: float, modes: int = 0,
-        kernels: Kernels | None = None, backend: str = "auto",
+        kernels: Kernels | None = None, backend: str = "auto", method: str = "dop853",
     ) -> None:  # fmt: skip
         from qnnsym.workspace import Workspace
 
@@ -119,8 +120,11 @@ class Learner:
         sizes = dict(zip(lower(sets["backward"]).sizes, eqs.sizes, strict=True))
         self.work = np.zeros(max(int(lower(s).work.subs(sizes)) for s in sets.values()))
         self.steps = max(1, int(np.ceil(duration / self.relaxation)))
-        a, b, c, *_ = DOP853.arrays()
-        s = DOP853.stages
+        if method not in TABLEAUS:
+            raise InputError(f"method={method!r} is not known; use one of {', '.join(TABLEAUS)}.")
+        self.method = method
+        a, b, c, *_ = TABLEAUS[method].arrays()
+        s = TABLEAUS[method].stages
         possible = not sets["backward"].entries
         large = self.patterns > 3 and self.patterns * net.neurons * net.columns >= numerics_batched.WORTH
         if backend not in BACKENDS or (backend == "batched" and not possible):
@@ -227,17 +231,21 @@ class Learner:
         h, net = self.hamiltonian, self.network
         weight = (np.broadcast_to(self.b, (self.steps, self.b.size)) * self.duration / self.steps).ravel()
         used = np.flatnonzero(weight)
-        y = stages.reshape(-1, self.patterns, net.neurons)[used]
-        signals = ext[used] if len(ext) > 1 else ext
-        x, w = signals[..., : net.inputs], table[used] if len(table) > 1 else table
+        y = stages.reshape(-1, self.patterns, net.neurons)
+        w = table[used] if len(table) > 1 else table
         if isinstance(h.cost, QuadraticCost):
-            each = ((y - signals[..., net.inputs :]) ** 2 @ h.weight).sum(axis=1) / 2
+            each = np.empty(used.size)
+            # A stage at a time stays in the cache, which all of them together do not.
+            for n, at in enumerate(used):
+                gap = y[at] - ext[at if len(ext) > 1 else 0, :, net.inputs :]
+                each[n] = np.vdot(gap, gap * h.weight) / 2
             mask = np.ones(w.shape[1]) if net.mask is None else net.mask.ravel()
             once = h.values[h.decay] / 2 * np.sum((w * mask) ** 2, axis=1)
         else:
             parts = [0 * times[used], 0 * times[used]]
             if h.expression != 0:
-                parts = [f(times[used], x, y, w) for f in self._cost_functions]
+                x = (ext[used] if len(ext) > 1 else ext)[..., : net.inputs]
+                parts = [f(times[used], x, y[used], w) for f in self._cost_functions]
             each, once = parts[0], parts[1]
         return float(weight[used] @ each), float(weight[used] @ np.broadcast_to(once, used.shape))
 

@@ -37,7 +37,7 @@ MOST_STEPS = 200_000_000
 
 def train(
     net, data, epochs, start, weights, weights0, y0, relaxation, inertia, duration, cost, *, dynamical=None, rtol=1e-9,
-    steps=None, modes=32, resume=None, progress=None, values=None, backend="auto",
+    steps=None, modes=32, resume=None, progress=None, values=None, backend="auto", method="dop853",
 ) -> Training:  # fmt: skip
     """Learn by the epoch scheme; see `qnnsym.neural.train`."""
     hamiltonian, inputs, targets = setting(net, data, relaxation, inertia, cost, dynamical, values)
@@ -49,7 +49,7 @@ def train(
     modes = integer(modes, "modes", 2) if weights == "dynamical" else 0
     if not (isinstance(rtol, float) and 0 < rtol < 1):
         raise InputError(f"rtol={rtol!r} is no relative tolerance; give a number between 0 and 1.")
-    learner = Learner(hamiltonian, inputs, targets, duration, modes, backend=backend)
+    learner = Learner(hamiltonian, inputs, targets, duration, modes, backend=backend, method=method)
     if steps is not None:
         learner.steps = integer(steps, "steps", 1)
     elif learner.steps > LARGEST_STEPS or learner.steps * (epochs + 1) > MOST_STEPS:
@@ -180,7 +180,7 @@ class _Run:
         settings = {
             "start": self.start, "weights": "dynamical" if self.learner.modes else "parametric",
             "duration": self.learner.duration, "relaxation": self.learner.relaxation, "inertia": self.learner.inertia,
-            "steps": self.learner.steps, "patterns": self.learner.patterns,
+            "method": self.learner.method, "steps": self.learner.steps, "patterns": self.learner.patterns,
         }  # fmt: skip
         result = Training(
             np.array(weights), np.array(costs), np.array(errors), done, end, carried, coefficients, settings,

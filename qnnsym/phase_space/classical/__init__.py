@@ -9,7 +9,7 @@ of fixed width the L2 and sup ratios do not go to zero at all, the weak one does
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import factorial
@@ -42,6 +42,7 @@ class ClassicalLimit:
         coefficient: {(measure, s): expression without hbar}; 0 where the term is identically zero.
         verdict: {(measure, s): "regular" (exponent > 0), "marginal" (= 0), "singular" (< 0), "identically zero"}.
         numeric: the keys whose coefficient is a number with 30 digits for want of a closed form.
+        vanishing: the measures in which the classical term T_0 is itself zero, so that nothing can be compared.
         hamiltonian, family, space, observable, terms, measures, part: what was asked.
     """
 
@@ -56,6 +57,7 @@ class ClassicalLimit:
     terms: tuple[int, ...]
     measures: tuple[str, ...]
     part: str
+    vanishing: frozenset[str] = frozenset()
     _cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -85,7 +87,11 @@ class ClassicalLimit:
                 shown = f"{sp.N(c, 12)}" if key in self.numeric else str(c)
                 rows.append((measure, str(s), str(self.exponent[key]), shown, self.verdict[key]))
         widths = [max(len(row[i]) for row in rows) for i in range(5)]
-        return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+        lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+        if self.vanishing:
+            measures = ", ".join(m for m in self.measures if m in self.vanishing)
+            lines.append(f"T_0 is zero as well ({measures}): there is nothing that these terms could be compared with.")
+        return "\n".join(lines)
 
 
 def classical_limit(
@@ -125,10 +131,18 @@ def classical_limit(
         pieces(family, space)  # says what a family is
     packets = [Packet.of(piece, part == "kinetic") for piece in pieces(family, space)]
     A = _observable(observable, space)
+    derivatives = {s: sp.diff(function, q, 2 * s + 1) for s in (0, *terms)}
+    for s, derivative in derivatives.items():
+        if derivative.has(sp.DiracDelta):
+            raise InputError(
+                f"The derivative of order {2 * s + 1} of {function} in {q} is a distribution ({derivative}): the "
+                "function has a kink or a jump, and its Moyal terms have no size. Smooth it, as sqrt(x**2 + b**2) for "
+                "Abs(x)."
+            )
     sizes: dict[Key, Power] = {}
     for s in (0, *terms):
         n = 2 * s + 1
-        derivative = sp.diff(function, q, n)
+        derivative = derivatives[s]
         prefactor = sp.Rational(1, 4**s * factorial(n))
         for measure in measures:
             if is_identically_zero(derivative, q):
@@ -156,10 +170,13 @@ def _checked(terms: Any, measures: Any, part: str) -> tuple[tuple[int, ...], tup
     wrong = [s for s in terms if isinstance(s, bool) or not isinstance(s, int) or s < 1]
     if wrong or not terms:
         raise InputError(f"terms={terms!r}: give the s of the terms T_s that are compared with T_0, as 1, 2, 3, ...")
+    known = f"give one or several of {', '.join(MEASURES)}"
+    if not isinstance(measures, Iterable) or (not isinstance(measures, str) and not tuple(measures)):
+        raise InputError(f"measures={measures!r} names no measure; {known}.")
     measures = (measures,) if isinstance(measures, str) else tuple(measures)
     unknown = [m for m in measures if m not in MEASURES]
-    if unknown or not measures:
-        raise InputError(f"{unknown[0] if unknown else 'Nothing'!r} is no measure; give {', '.join(MEASURES)}.")
+    if unknown:
+        raise InputError(f"{unknown[0]!r} is no measure; {known}.")
     if part not in PARTS:
         raise InputError(f"part={part!r} is not known; give {' or '.join(map(repr, PARTS))}.")
     return terms, measures
@@ -227,8 +244,9 @@ def _table(
             verdict[key] = REGULAR if power > 0 else MARGINAL if power == 0 else SINGULAR
             if not exact:
                 numeric.add(key)
+    vanishing = frozenset(m for m in measures if sizes[m, 0].coefficient == 0)
     return ClassicalLimit(
-        exponent, coefficient, verdict, frozenset(numeric), H, family, space, A, terms, measures, part
+        exponent, coefficient, verdict, frozenset(numeric), H, family, space, A, terms, measures, part, vanishing
     )  # fmt: skip
 
 

@@ -24,6 +24,9 @@ HBARS = ("1e-5", "1e-6", "1e-7", "1e-8")
 PRECISION = 30
 # Nodes of the trapezoidal rule in widths of exp(-u^2), which it integrates to 1e-15 with steps of 1/2.
 STEP, REACH = 0.5, 5.2
+# Functions with poles off the axis need finer steps: halved until two agree.
+AGREE, HALVINGS = 1e-9, 6
+ENTIRE = (sp.exp, sp.sin, sp.cos, sp.sinh, sp.cosh)
 # Points per axis of the first search for a maximum and of its refinements.
 SEARCH, ZOOM, ROUNDS = 121, 21, 3
 # Relative size below which a tail is cut off.
@@ -71,7 +74,7 @@ def sampled(table: Any, hbars: Sequence[str] = HBARS) -> Samples:
                 if reason:
                     reasons[measure] = reason
                     continue
-                sizes = getattr(subject, measure)(hbar)
+                sizes = subject.measured(measure, hbar)
                 for s in table.terms:
                     if sizes[0]:
                         ratios[measure, s][i] = float(sizes[s] / sizes[0])
@@ -96,6 +99,7 @@ class _Subject:
         self.q, self.r = (self.p, self.x) if self.kinetic else (self.x, self.p)
         self.derivatives = {s: self._put(sp.diff(table.hamiltonian, self.q, 2 * s + 1)) for s in self.orders}
         self.compiled: dict[int, Any] = {}
+        self.entire, self.step = _entire(table.hamiltonian, self.q), STEP
         self.functions = {s: sp.lambdify(self.q, d, "mpmath") for s, d in self.derivatives.items()}
 
     def _put(self, expression: sp.Expr) -> sp.Expr:
@@ -110,6 +114,19 @@ class _Subject:
             return f"The observable {self.table.observable} neither decays in p nor is a polynomial in p."
         return ""
 
+    def measured(self, measure: str, hbar: Any) -> dict[int, Any]:
+        """||T_s|| of every order in a measure, by steps along q that are fine enough for H."""
+        self.step = STEP
+        sizes = getattr(self, measure)(hbar)
+        if self.entire or measure == "sup":
+            return sizes
+        for _ in range(HALVINGS):
+            self.step /= 2
+            coarse, sizes = sizes, getattr(self, measure)(hbar)
+            if all(abs(sizes[s] - coarse[s]) <= AGREE * abs(sizes[s]) for s in sizes):
+                break
+        return sizes
+
     def _prefactor(self, s: int) -> Any:
         return mpmath.mpf(1) / (4**s * factorial(2 * s + 1))
 
@@ -119,7 +136,7 @@ class _Subject:
         """iint (T_s)^2 = c iint U^(n)(x)^2 (y/hbar)^(2n) |<x + y/2|rho|x - y/2>|^2 dx dy."""
         rho = density(self.table.family, self.space, hbar, self.values)
         totals = dict.fromkeys(self.orders, mp.zero)
-        for middles, aparts, area in _rectangles(rho.spots):
+        for middles, aparts, area in _rectangles(rho.spots, self.step):
             squares = {s: [f(x) ** 2 for x in middles] for s, f in self.functions.items()}
             for i, x in enumerate(middles):
                 # sum_y |rho|^2 y^(2n) for all n at once
@@ -155,7 +172,7 @@ class _Subject:
         for u, g in self._factors():
             along = sp.lambdify(self.x, u, "mpmath")
             moments = self._polynomial(rho, g, hbar) if g.is_polynomial(self.p) else self._decaying(rho, g, hbar)
-            for nodes, width in _diagonal(rho.spots):
+            for nodes, width in _diagonal(rho.spots, self.step):
                 for x in nodes:
                     found = moments(x)
                     for s in self.orders:
@@ -243,8 +260,19 @@ class _Subject:
         return self.compiled[s]
 
 
-def _rectangles(spots: Iterable[Spot]) -> list[tuple[list, list, Any]]:
-    """Trapezoidal nodes over the spots of |rho|^2; spots that touch share a rectangle."""
+def _entire(function: sp.Expr, variable: sp.Symbol) -> bool:
+    """Whether a function has no poles or branch points anywhere in the complex plane."""
+    if not function.has(variable) or function == variable:
+        return True
+    if function.is_Pow and not isinstance(function, sp.exp):
+        known = function.exp.is_Integer and function.exp.is_positive
+    else:
+        known = function.is_Add or function.is_Mul or isinstance(function, ENTIRE)
+    return bool(known) and all(_entire(part, variable) for part in function.args)
+
+
+def _rectangles(spots: Iterable[Spot], along: float) -> list[tuple[list, list, Any]]:
+    """Trapezoidal nodes over the spots of |rho|^2, steps along q in widths; spots that touch share a rectangle."""
     boxes: list[list[Any]] = []
     for spot in spots:
         # |rho|^2 is narrower than rho by the square root of two; powers of y reach further.
@@ -266,15 +294,15 @@ def _rectangles(spots: Iterable[Spot]) -> list[tuple[list, list, Any]]:
     found = []
     for x0, x1, y0, y1, wx, wy in boxes:
         nodes = []
-        for low, high, w in ((x0, x1, wx), (y0, y1, wy)):
-            number = int(mpmath.ceil((high - low) / (STEP * w / mpmath.sqrt(2)))) + 1
+        for low, high, w, share in ((x0, x1, wx, along), (y0, y1, wy, STEP)):
+            number = int(mpmath.ceil((high - low) / (share * w / mpmath.sqrt(2)))) + 1
             step = (high - low) / number
             nodes.append(([low + k * step for k in range(number + 1)], step))
         found.append((nodes[0][0], nodes[1][0], nodes[0][1] * nodes[1][1]))
     return found
 
 
-def _diagonal(spots: Iterable[Spot]) -> list[tuple[list, Any]]:
+def _diagonal(spots: Iterable[Spot], along: float) -> list[tuple[list, Any]]:
     """Trapezoidal nodes along the diagonal, where rho(x, x) is."""
     intervals: list[list[Any]] = []
     for spot in sorted(spots, key=lambda one: one.middle):
@@ -287,7 +315,7 @@ def _diagonal(spots: Iterable[Spot]) -> list[tuple[list, Any]]:
             intervals.append([low, high, spot.width])
     found = []
     for low, high, width in intervals:
-        number = int(mpmath.ceil((high - low) / (STEP * width))) + 1
+        number = int(mpmath.ceil((high - low) / (along * width))) + 1
         step = (high - low) / number
         found.append(([low + k * step for k in range(number + 1)], step))
     return found

@@ -12,32 +12,27 @@ and under shear, w ~ 1/t, the power law t* ~ hbar^(-r/(2s)).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import factorial, sqrt
 from typing import Any
 
 import numpy as np
 import sympy as sp
-from scipy.integrate import solve_ivp
 
-from qnnsym.errors import InputError, SolverError
-from qnnsym.phase_space.classical.pieces import pieces
-from qnnsym.phase_space.equation import MoyalEquation, moyal_equation
+from qnnsym.errors import InputError
+from qnnsym.phase_space.classical.flow import Flow, Lump, function, lumps, put
+from qnnsym.phase_space.equation import moyal_equation
 from qnnsym.phase_space.space import PhaseSpace
 
 LOGARITHMIC, POWER = "logarithmic", "power"
 HBARS = tuple(10.0**-k for k in range(4, 13))
 # Nodes of averages over a Gaussian per axis, samples per unit of time, tolerances of centres and clouds.
 NODES, RATE, TOLERANCE, COARSE = 12, 20, 1e-10, 1e-7
-# Nodes per axis of classical averages, until two agree.
-QUADRATURE = (24, 36, 54, 81)
 # The cloud in which a maximum is looked for: its half extent in widths, points per axis.
 SPREAD, POINTS = 2.2, 31
 # The search for t* goes on in so many steps.
 CHUNKS = 30
-# A fringe that is suppressed by more than exp(-this) is nothing.
-SUPPRESSED = 300.0
 
 
 @dataclass(frozen=True)
@@ -57,116 +52,6 @@ class CorrectionTimes:
     slope: float
     exponent: float
     lyapunov: float
-
-
-@dataclass(frozen=True)
-class BreakTimes:
-    """When quantum and classical expectation values part.
-
-    Attributes:
-        hbars, times: break time against hbar; NaN where it lies beyond the longest time.
-        threshold: the gap |<A>_quantum - <A>_classical| that counts as broken, in units of A.
-        curves: {hbar: (times, quantum, classical)}.
-        exponent: of the fit times ~ hbar^exponent, NaN with fewer than three of them.
-    """
-
-    hbars: np.ndarray
-    times: np.ndarray
-    threshold: float
-    curves: dict[float, tuple[np.ndarray, np.ndarray, np.ndarray]]
-    exponent: float
-
-
-class Flow:
-    """Trajectories of H = T(p) + U(x).
-
-    Arguments:
-        equation: separable, one degree of freedom.
-        points: (2, number) starts.
-        tangent: whether the tangent maps are followed as well.
-    """
-
-    def __init__(self, equation: MoyalEquation, points: np.ndarray, tangent: bool) -> None:
-        (x,), (p,) = equation.space.x, equation.space.p
-        T, U = (_put(part, equation.space) for part in (equation.kinetic, equation.potential))
-        self._v, self._vv, self._f, self._ff = (
-            _function(expression, symbol)
-            for expression, symbol in ((T.diff(p), p), (T.diff(p, 2), p), (-U.diff(x), x), (-U.diff(x, 2), x))
-        )
-        self._tangent, self.time = tangent, 0.0
-        one, none = np.ones(points.shape[1]), np.zeros(points.shape[1])
-        self._state = np.array([*points, one, none, none, one] if tangent else [*points])
-
-    def _rates(self, _: float, flat: np.ndarray) -> np.ndarray:
-        x, p, *M = flat.reshape(len(self._state), -1)
-        rates = [self._v(p), self._f(x)]
-        if M:
-            a, b, c, d = M
-            vv, ff = self._vv(p), self._ff(x)
-            rates += [vv * c, vv * d, ff * a, ff * b]
-        return np.concatenate(rates)
-
-    def follow(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Move on to the times, ascending from the last one.
-
-        Returns:
-            (positions (times, 2, number), tangent maps [[a, b], [c, d]] as (times, 4, number)).
-
-        Raises:
-            SolverError: when a trajectory cannot be followed.
-        """
-        rows, tolerance = len(self._state), TOLERANCE if self._tangent else COARSE
-        found = solve_ivp(
-            self._rates, (self.time, max(times[-1], self.time + 1e-12)), self._state.ravel(), method="DOP853",
-            t_eval=times, rtol=tolerance, atol=tolerance,
-        )  # fmt: skip
-        if not found.success or found.y.shape[1] != len(times):
-            raise SolverError(f"The classical trajectories cannot be followed to t = {times[-1]:g}: {found.message}")
-        self.time, self._state = float(times[-1]), found.y[:, -1].reshape(rows, -1)
-        z = found.y.T.reshape(len(times), rows, -1)
-        return z[:, :2], z[:, 2:]
-
-
-@dataclass(frozen=True)
-class _Lump:
-    """One piece with numbers: where it starts, its S_0, its wave vector, its height and its share of the norm."""
-
-    start: tuple[float, float]
-    S: np.ndarray
-    K: np.ndarray
-    height: float
-    share: float
-
-
-def _lumps(family: Any, space: PhaseSpace, hbar: float) -> list[_Lump]:
-    found = []
-    values = {space.hbar: sp.Float(hbar, 40), **space.defaults}
-    for piece in pieces(family, space):
-        if piece.level[0] != 0:
-            raise InputError("The flow is linearised for Gaussian pieces; Fock states are rings. Give another family.")
-        number = {
-            name: float(sp.N(_number(value, values), 30))
-            for name, value in (
-                ("x", piece.x[0]), ("p", piece.p[0]), ("mu", piece.mu[0]), ("a2", piece.a2[0]), ("w2", piece.w2[0]),
-                ("weight", piece.weight),
-                # What is left of a fringe at its crest.
-                ("damping", piece.suppression - piece.mu[0] ** 2 / piece.w2[0]),
-                ("suppression", piece.suppression),
-            )
-        }  # fmt: skip
-        if number["damping"] > SUPPRESSED or number["mu"] < 0:
-            continue  # nothing, or the conjugate of a piece that is counted twice
-        twice = 2 if number["mu"] else 1
-        area = np.pi * sqrt(number["a2"] * number["w2"])
-        found.append(
-            _Lump(
-                (number["x"], number["p"]), np.diag([number["a2"], number["w2"]]),
-                np.array([0.0, 2 * number["mu"] / number["w2"]]),
-                twice * number["weight"] * np.exp(-number["damping"]) / area,
-                twice * number["weight"] * np.exp(-number["suppression"]),
-            )
-        )  # fmt: skip
-    return found
 
 
 def along_flow(table: Any, times: Any, hbar: float) -> dict[tuple[str, int], np.ndarray]:
@@ -208,16 +93,16 @@ class _Carried:
         self.table, self.hbar = table, hbar
         equation = moyal_equation(table.hamiltonian, table.space, 0)
         (x,), (p,) = equation.space.x, equation.space.p
-        U = _put(equation.potential, equation.space)
+        U = put(equation.potential, equation.space)
         self.orders = (0, *table.terms)
-        self.forces = {s: _function(U.diff(x, 2 * s + 1), x) for s in self.orders}
+        self.forces = {s: function(U.diff(x, 2 * s + 1), x) for s in self.orders}
         self.symbols = {
             s: sp.lambdify(
-                (x, p), _put(U.diff(x, 2 * s + 1) * table.observable.diff(p, 2 * s + 1), equation.space), "numpy"
+                (x, p), put(U.diff(x, 2 * s + 1) * table.observable.diff(p, 2 * s + 1), equation.space), "numpy"
             )
             for s in self.orders
         }
-        self.lumps = _lumps(table.family, table.space, hbar)
+        self.lumps = lumps(table.family, table.space, hbar)
         nodes, weights = np.polynomial.hermite.hermgauss(NODES)
         self.share = np.outer(weights, weights).ravel() / np.pi
         line = np.linspace(-SPREAD, SPREAD, POINTS)
@@ -233,7 +118,7 @@ class _Carried:
         }
         self.centres = [Flow(equation, np.array(lump.start)[:, None], tangent=True) for lump in self.lumps]
 
-    def _starts(self, lump: _Lump, measure: str) -> np.ndarray:
+    def _starts(self, lump: Lump, measure: str) -> np.ndarray:
         return np.array(lump.start)[:, None] + np.sqrt(np.diag(lump.S))[:, None] * self.clouds[measure]
 
     def sizes(self, times: np.ndarray) -> dict[tuple[str, int], np.ndarray]:
@@ -268,7 +153,7 @@ class _Carried:
                 total["l2", s] = np.sqrt(total["l2", s])
         return total
 
-    def _weak(self, total: dict, lump: _Lump, position: np.ndarray) -> None:
+    def _weak(self, total: dict, lump: Lump, position: np.ndarray) -> None:
         """iint (d_p^n A) U^(n) W over the trajectories; fringes average out."""
         if lump.K.any():
             return
@@ -377,131 +262,3 @@ def _law(hbars: np.ndarray, times: np.ndarray, last: _Carried, longest: float) -
     if gaps[0] <= gaps[1]:
         return CorrectionTimes(hbars, times, LOGARITHMIC, float(line[0]), float("nan"), lyapunov)
     return CorrectionTimes(hbars, times, POWER, float("nan"), float(-power[0]), lyapunov)
-
-
-def break_time(
-    H: Any,
-    A: Any,
-    family: Any,
-    space: PhaseSpace,
-    hbars: Sequence[float],
-    threshold: float = 0.1,
-    longest: float = 20.0,
-    points: int = 41,
-    **options: Any,
-) -> BreakTimes:
-    """The time at which <A> of the exact evolution leaves that of Liouville's equation, against hbar.
-
-    Arguments:
-        H, A: Weyl symbols; H = T(p) + U(x), one degree of freedom.
-        family: the state at t = 0, its widths expressions in space.hbar.
-        space: phase space.
-        hbars: values of hbar.
-        threshold: gap |<A>_quantum - <A>_classical| that counts as broken, in units of A.
-        longest: time at which the search ends.
-        points: output times.
-        options: of evolve_wigner.
-
-    Returns:
-        BreakTimes. The classical average runs over trajectories; for states with fringes, whose W is no density of
-        points, and where the quadrature does not converge, it is Liouville's equation on the grid (order=0).
-
-    Raises:
-        InputError: as evolve_wigner.
-    """
-    from qnnsym.phase_space.numerics import evolve_wigner
-
-    if not (isinstance(threshold, (int, float)) and threshold > 0):
-        raise InputError(f"threshold={threshold!r}: give the gap in <A> that counts as broken, a positive number.")
-    values = np.sort(np.asarray([float(h) for h in hbars]))[::-1]
-    if not values.size or values[-1] <= 0:
-        raise InputError(f"hbars={hbars!r}: give positive values of hbar.")
-    settings = {"tolerance": min(1e-3, threshold / 20), "store_states": False, **options}
-    curves, found = {}, []
-    for hbar in values:
-        # Filaments grow with time and ask for ever finer grids: no further than to the break.
-        for share in (0.25, 0.5, 1.0):
-            span = (0, share * longest, max(2, round(share * points)))
-            run = evolve_wigner(H, family, span, hbar=hbar, space=space, e_ops={"A": A}, **settings)
-            times, quantum = np.asarray(run.times), np.real(run.expect["A"])
-            classical = _transported(H, A, family, space, times, float(hbar), settings.get("values"), threshold / 50)
-            if classical is None:
-                plain = evolve_wigner(H, family, span, hbar=hbar, space=space, order=0, e_ops={"A": A}, **settings)
-                classical = np.real(plain.expect["A"])
-            at = _first(times, np.abs(quantum - classical), threshold)
-            if np.isfinite(at):
-                break
-        curves[float(hbar)] = (times, quantum, classical)
-        found.append(at)
-    times = np.array(found)
-    good = np.isfinite(times) & (times > 0)
-    exponent = float(np.polyfit(np.log(values[good]), np.log(times[good]), 1)[0]) if good.sum() > 2 else float("nan")
-    return BreakTimes(values, times, float(threshold), curves, exponent)
-
-
-def _transported(
-    H: Any, A: Any, family: Any, space: PhaseSpace, times: np.ndarray, hbar: float, values: Any, tolerance: float
-) -> np.ndarray | None:
-    """<A> of Liouville's equation by trajectories from Gauss-Hermite nodes; None for fringes and where it fails."""
-    given = {str(k): sp.sympify(v) for k, v in (values or {}).items()}
-    put = {s: given[s.name] for s in (sp.sympify(H) + sp.sympify(A)).free_symbols if s.name in given}
-    equation = moyal_equation(sp.sympify(H).xreplace(put), space, 0)
-    if any(piece.mu[0] != 0 or piece.level[0] != 0 for piece in pieces(family, space)):
-        return None
-    symbol = sp.lambdify(space.variables, _put(sp.sympify(A).xreplace(put), space), "numpy")
-    before = None
-    for number in QUADRATURE:
-        nodes, weights = np.polynomial.hermite.hermgauss(number)
-        share, total = np.outer(weights, weights).ravel() / np.pi, np.zeros(times.size)
-        cloud = np.array(np.meshgrid(nodes, nodes, indexing="ij")).reshape(2, -1)
-        # Nodes far out carry nothing.
-        seen = share > 1e-14
-        for lump in _lumps(family, space, hbar):
-            starts = np.array(lump.start)[:, None] + np.sqrt(np.diag(lump.S))[:, None] * cloud[:, seen]
-            position = Flow(equation, starts, tangent=False).follow(times)[0]
-            found = np.broadcast_to(symbol(position[:, 0], position[:, 1]), position[:, 0].shape)
-            total += lump.share * (found @ share[seen])
-        if before is not None and np.max(np.abs(total - before)) <= tolerance:
-            return total
-        before = total
-    return None
-
-
-def _first(times: np.ndarray, gap: np.ndarray, threshold: float) -> float:
-    above = np.flatnonzero(gap >= threshold)
-    if not above.size:
-        return float("nan")
-    k = int(above[0])
-    if k == 0:
-        return float(times[0])
-    return float(times[k - 1] + (times[k] - times[k - 1]) * (threshold - gap[k - 1]) / (gap[k] - gap[k - 1]))
-
-
-def _put(expression: Any, space: PhaseSpace) -> sp.Expr:
-    found = sp.sympify(expression).xreplace(dict(space.defaults))
-    unknown = sorted(found.free_symbols - {*space.variables}, key=str)
-    if unknown:
-        raise InputError(
-            f"No number is known for {', '.join(map(str, unknown))}; declare them with space.parameters(name=number)."
-        )
-    return found
-
-
-def _number(expression: sp.Expr, values: dict) -> sp.Expr:
-    found = sp.sympify(expression).xreplace(values)
-    if found.free_symbols:
-        raise InputError(
-            f"No number is known for {', '.join(sorted(map(str, found.free_symbols)))}; declare them with "
-            "space.parameters(name=number) or put numbers in."
-        )
-    return found
-
-
-def _function(expression: sp.Expr, symbol: sp.Symbol) -> Callable:
-    raw = sp.lambdify(symbol, expression, "numpy")
-    if expression.has(symbol):
-        return raw
-    return lambda values: np.full(np.shape(values), float(expression))
-
-
-__all__ = ["BreakTimes", "CorrectionTimes", "Flow", "along_flow", "break_time", "correction_time"]

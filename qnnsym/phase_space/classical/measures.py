@@ -363,18 +363,26 @@ Term = Any  # (function of q, function of r), or one function of both
 
 def _separated(f: sp.Expr, q: sp.Symbol, r: sp.Symbol) -> list[Term]:
     """f as a sum of products u(q) v(r), or f itself."""
+    # Denominators stay whole: multiplied out, they would take in the exponentials of both variables.
+    masks = {
+        power: sp.Dummy(positive=power.is_positive)
+        for power in f.atoms(sp.Pow)
+        if power.exp.is_negative and power.base.is_Add and len(power.free_symbols & {q, r}) == 1
+    }
+    back = {mask: power for power, mask in masks.items()}
+    of_q, of_r = ({v, *(mask for power, mask in masks.items() if power.has(v))} for v in (q, r))
     found: dict[sp.Expr, sp.Expr] = {}
-    for term in sp.Add.make_args(sp.expand(f, power_base=False, log=False, trig=False)):
-        constant, dependent = term.as_independent(r, as_Add=False)
-        if dependent.has(q):
+    for term in sp.Add.make_args(sp.expand(f.xreplace(masks), power_base=False, log=False, trig=False)):
+        constant, dependent = term.as_independent(*of_r, as_Add=False)
+        if dependent.has(*of_q):
             return [f]
         found[constant] = found.get(constant, sp.Integer(0)) + dependent
     collected: dict[sp.Expr, sp.Expr] = {}
     for u, v in found.items():
-        number, u = u.as_independent(q, as_Add=False)
+        number, u = u.as_independent(*of_q, as_Add=False)
         collected[u] = collected.get(u, sp.Integer(0)) + number * v
     by_r: dict[sp.Expr, sp.Expr] = {}
     for u, v in collected.items():
-        number, v = sp.factor_terms(v).as_independent(r, as_Add=False)
+        number, v = sp.factor_terms(v).as_independent(*of_r, as_Add=False)
         by_r[v] = by_r.get(v, sp.Integer(0)) + number * u
-    return [(u, v) for v, u in by_r.items()]
+    return [(u.xreplace(back), v.xreplace(back)) for v, u in by_r.items()]

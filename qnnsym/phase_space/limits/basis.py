@@ -31,9 +31,11 @@ class schroedinger:
     name: str = "Schrodinger equation"
 
     def applies(self, model: Any) -> str | None:
-        reason = not_separable(model)
+        reason = not_separable(model, driven=True)
         if reason is not None:
             return reason
+        if Subject.of(model).kinetic.has(model.space.t):
+            return "The basis is made for a kinetic energy without time."
         order = model.options.get("order", "exact")
         if order not in ("exact", None):
             # Powers of hbar in H count as well: the table itself says whether it holds every term.
@@ -56,7 +58,7 @@ class schroedinger:
         oracle = schroedinger_wigner(
             model.hamiltonian, model.state, solution.times[at] - solution.times[0],
             hbar=model.hbar, space=model.space, grid=solution.grid, values=model.values,
-            tolerance=SHARE * self.tolerance,
+            tolerance=SHARE * self.tolerance, begin=solution.times[0],
         )  # fmt: skip
         l2, largest = quantities
         for n, w in zip(at, oracle.states, strict=True):

@@ -10,9 +10,11 @@ import sympy as sp
 
 from qnnsym.checks.check import FAIL, PASS, Check, Context
 from qnnsym.errors import InputError
-from qnnsym.phase_space.classical.dynamics import LOGARITHMIC, break_time, correction_time
+from qnnsym.phase_space.classical.breaking import break_time
+from qnnsym.phase_space.classical.dynamics import LOGARITHMIC, correction_time
 from qnnsym.phase_space.limits.subject import CASE, Subject, array_function, depends_on_hbar, not_separable
 from qnnsym.phase_space.states import GaussianState
+from qnnsym.solvers.solution import as_times
 
 SOURCE = "G. P. Berman, G. M. Zaslavsky, Physica A 91, 450 (1978)"
 COHERENT, FIXED = "coherent", "fixed widths"
@@ -120,7 +122,9 @@ class breaking:
     name: str = "break time"
 
     def applies(self, model: Any) -> str | None:
-        reason = not_separable(model) or depends_on_hbar(model)
+        reason = not_separable(model, driven=True) or depends_on_hbar(model)
+        if reason is None and Subject.of(model).driven and model.times is not None and as_times(model.times)[0] != 0:
+            return "The search begins at t = 0, where the phase of the drive is not that of the run."
         if reason is None and max(Subject.of(model).degrees()) <= 2:
             return "H is at most quadratic: quantum and classical expectation values never part."
         return reason

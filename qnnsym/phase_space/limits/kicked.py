@@ -21,6 +21,8 @@ CHIRIKOV = "B. V. Chirikov, Phys. Rep. 52, 263 (1979)"
 LADDER = 200
 # Points of the standard map, and a regular strength of its kick, below the golden mean's K = 0.97.
 POINTS, REGULAR = 4000, 0.5
+# From this strength on nearly the whole of the standard map is chaotic, and its exponent is ln(K/2).
+CHAOTIC = 4.0
 SEED = 20240624
 
 
@@ -156,6 +158,8 @@ class floquet:
 class localisation:
     """Classical momenta diffuse for ever, quantum ones stop; with a weak kick neither spreads.
 
+    Below K = 4 islands and invariant curves hold the classical momenta, and there is nothing that localises.
+
     Arguments:
         ratio: the quantum <p^2> at the end is below this share of the classical one.
     """
@@ -171,7 +175,13 @@ class localisation:
         counts = _kicks(context.solution, rotor.period)
         last, n = int(counts[-1]), np.arange(-LADDER, LADDER + 1)
         # The kick's strength, as of K cos x, from its largest force.
-        strength = float(np.max(np.abs(rotor.force(np.linspace(0, 2 * np.pi, 400)))))
+        strength = float(np.max(np.abs(rotor.force(np.linspace(0, 2 * np.pi, 401)))))
+        if not strength >= CHAOTIC:
+            reason = (
+                f"The kick has the strength K = {strength:g}: below K = {CHAOTIC:g} the standard map is not chaotic "
+                "enough for its momenta to diffuse."
+            )
+            return [Check.not_applicable(self.name, "quantum against classical momenta", reason, LOCALISED)]
         quantum = rotor.hbar**2 * (np.abs(rotor.evolved(last)) ** 2 @ n**2)
         classical, exponent = rotor.classical(last)
         regular, calm = rotor.classical(last, REGULAR / strength)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from qnnsym.checks.check import FAIL, Check, Context
+from qnnsym.checks.check import Check, Context
 from qnnsym.phase_space.equation import moyal_equation
 from qnnsym.phase_space.fock import FockSolution, fock_evolution
 from qnnsym.phase_space.limits.subject import beside, distance, hamiltonian, wigner_figure
@@ -83,8 +83,8 @@ class oscillator_basis:
 
     def _row(self, quantity: str, found: float, tolerance: float, oracle: FockSolution, detail: str) -> Check:
         if not oracle.error <= tolerance:
-            detail = f"the basis is too small to tell: {detail}"
-            return Check(self.name, quantity, 0.0, found, tolerance, FAIL, SOURCE, detail)
+            reason = f"the largest basis is too small to tell ({found:.1e} was found): {detail}"
+            return Check.not_applicable(self.name, quantity, reason, SOURCE)
         return Check.below(self.name, quantity, found, tolerance, SOURCE, detail)
 
 

@@ -140,7 +140,8 @@ class Subject:
             (self.potential, self.space.x[0], x0, a, w),
             (self.kinetic, self.space.p[0], p0, w, a),
         ):
-            derivative = array_function(sp.diff(part, symbol, n), (symbol,), numbers)
+            # Of a driven H at t = 0, where the states of the limits start.
+            derivative = array_function(sp.diff(part, symbol, n).subs(self.space.t, 0), (symbol,), numbers)
             # One width aside: a zero of the derivative at the centre is not zero for the state.
             nearby = np.array([at]) if reach == 1.0 else np.array([at - reach, at, at + reach])
             total += float(np.max(np.abs(derivative(nearby)))) / width**n

@@ -18,7 +18,7 @@ from qnnsym.phase_space.circle import check_circle, grown
 from qnnsym.phase_space.numerics.fields import Fields, kernel_fields, text_fields
 from qnnsym.phase_space.numerics.grids import LARGEST, check_grid, enlarged, propose_grid
 from qnnsym.phase_space.numerics.joint import evolve_joint, is_joint, joint_fields, model_fields
-from qnnsym.phase_space.numerics.problem import Problem, highest_power, with_values
+from qnnsym.phase_space.numerics.problem import Problem, check_settings, highest_power, with_values
 from qnnsym.phase_space.numerics.sampling import extent, gaussian_pieces, observed, on_grid, weyl_values
 from qnnsym.phase_space.observables import Observable
 from qnnsym.phase_space.space import PhaseSpace
@@ -77,7 +77,7 @@ def evolve_wigner(
         tolerance: wanted error of the last state, relative in L2, in time and by cutting W off at the grid's edges.
         e_ops: {name: Weyl symbol or one of `observables`}, or a list of these, named as they print.
         values: {symbol or name: number} for parameters.
-        workers: threads of the transforms.
+        workers: threads of the transforms; -1 takes all cores.
         store_states: keep the states at the output times; False keeps expectation values only.
         progress: show a bar; None: on a terminal, after a second.
         dissipation: some of "damping" g and "occupation" n (Lindblad sqrt(g (n+1)) a, sqrt(g n) a^dag), "diffusion" D
@@ -173,8 +173,7 @@ def _evolve(
     **options: Any,
 ) -> Solution:
     times = as_times(times)
-    if not (isinstance(tolerance, (int, float)) and 0 < tolerance < 1):
-        raise InputError(f"The tolerance is {tolerance!r}; give a number between 0 and 1.")
+    check_settings(tolerance, options.get("step"), options.get("workers", 1))
     axes = _proposed(problem, W0, times, order, tolerance) if grid is None else _checked(grid, problem)
     wanted = observed(e_ops)
     for name, op in wanted.items():

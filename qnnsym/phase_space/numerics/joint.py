@@ -18,8 +18,8 @@ from qnnsym.phase_space.numerics.fields import kernel_parameters
 from qnnsym.phase_space.numerics.grids import numeric
 from qnnsym.phase_space.numerics.joint_fields import JointFields
 from qnnsym.phase_space.numerics.joint_grids import checked_axes, enlarged_axes, propose_axes
-from qnnsym.phase_space.numerics.problem import Problem
-from qnnsym.phase_space.numerics.sampling import gaussian_pieces, observed
+from qnnsym.phase_space.numerics.problem import Problem, check_settings
+from qnnsym.phase_space.numerics.sampling import check_observable, gaussian_pieces, observed
 from qnnsym.phase_space.observables import Observable
 from qnnsym.phase_space.parts import Parts
 from qnnsym.phase_space.space import PhaseSpace
@@ -82,8 +82,7 @@ def evolve_joint(
             f"{', '.join(beside)} beside H is solved for H = T(p) + U(x) with one degree of freedom, by compositions; "
             "leave it out, or give such an H and one of these methods."
         )
-    if not (isinstance(tolerance, (int, float)) and 0 < tolerance < 1):
-        raise InputError(f"The tolerance is {tolerance!r}; give a number between 0 and 1.")
+    check_settings(tolerance, options.get("step"), workers)
     table = bool(fields.rows) or method in TABLE_METHODS
     if table and method in SPLIT_METHODS:
         raise InputError(
@@ -282,4 +281,6 @@ def _pieces(
                 f"{what} = {expression} is not finite on the grid, at ({', '.join(axes.names)}) = ({where}): it is "
                 "singular or overflows. Give a grid without such points, or an expression that is finite there."
             )
+    if name != "energy":
+        check_observable(expression, name, problem, coordinates, start)
     return values if expression.has(space.t) else found

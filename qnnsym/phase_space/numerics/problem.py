@@ -117,7 +117,35 @@ class Problem:
         return number.real
 
 
+# Relative errors below this are rounding, whatever the steps.
+SMALLEST_TOLERANCE = 1e-14
+
+
+def check_settings(tolerance: Any, step: Any, workers: Any) -> None:
+    """Make sure that the settings of an evolution are numbers that it can work with.
+
+    Raises:
+        InputError: saying which is not.
+    """
+    known = (int, float, np.integer, np.floating, sp.Number)
+    if isinstance(tolerance, bool) or not (isinstance(tolerance, known) and 0 < tolerance < 1):
+        raise InputError(f"The tolerance is {tolerance!r}; give a number between 0 and 1.")
+    if tolerance < SMALLEST_TOLERANCE:
+        raise InputError(
+            f"The tolerance is {float(tolerance):g}, below what double precision can hold; give at least "
+            f"{SMALLEST_TOLERANCE:g}."
+        )
+    number = isinstance(step, known) and not isinstance(step, bool) and np.isfinite(float(step)) and step > 0
+    if step is not None and not number:
+        raise InputError(f"step is {step!r}; give a positive number, or None to have it chosen.")
+    whole = isinstance(workers, (int, np.integer)) and not isinstance(workers, bool)
+    if not (whole and (workers >= 1 or workers == -1)):
+        raise InputError(f"workers is {workers!r}; give a number of threads of at least 1, or -1 for all cores.")
+
+
 def as_number(value: Any, what: str) -> float:
+    if isinstance(value, (bool, np.bool_)):
+        raise InputError(f"{what} is {value!r}; give a number.")
     try:
         number = float(value)
     except (TypeError, ValueError):

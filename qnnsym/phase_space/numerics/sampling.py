@@ -11,7 +11,7 @@ import sympy as sp
 from qnnsym.equations.numbers import exact_decimals
 from qnnsym.errors import InputError
 from qnnsym.phase_space import observables
-from qnnsym.phase_space.circle import check_wound, wound
+from qnnsym.phase_space.circle import check_periodic, check_wound, wound
 from qnnsym.phase_space.numerics.grids import numeric
 from qnnsym.phase_space.numerics.problem import Problem
 from qnnsym.phase_space.space import PhaseSpace
@@ -93,6 +93,58 @@ def observed(e_ops: Any) -> dict[str, Any]:
     raise InputError(f"The observables are {e_ops!r}; give {{name: Weyl symbol}} or a list of symbols.")
 
 
+def check_observable(
+    expression: sp.Expr, name: str, problem: Problem, coordinates: Sequence[np.ndarray], start: float
+) -> None:
+    """Make sure that the sum over the grid is an expectation value: no pole in the box, the circle's period.
+
+    A pole between grid points gives a number that depends on where the points fall. It is found where a factor of a
+    denominator changes its sign, or is zero, within the box; one that touches zero without that is found if it factors.
+
+    Arguments:
+        expression: the Weyl symbol.
+        name: of the observable.
+        problem: has the numbers of the parameters.
+        coordinates: of the grid, one array for every variable, that broadcast.
+        start: the first time.
+
+    Raises:
+        InputError: naming what is singular, or not periodic.
+    """
+    space = problem.space
+    if problem.periodic:
+        check_periodic(expression, space.x[0], f"The observable {name}", problem.numbers)
+    for factor in _denominators(expression, space):
+        free = factor.free_symbols
+        pairs = zip(space.variables, coordinates, strict=True)
+        arrays = [c if v in free else c[(slice(1),) * c.ndim] for v, c in pairs]
+        values = numeric(factor, (*space.variables, space.t), problem.numbers)(*arrays, np.float64(start))
+        if np.nanmin(values) <= 0 <= np.nanmax(values):
+            raise InputError(
+                f"The observable {name} = {expression} has a pole inside the grid, where {factor} = 0; its number "
+                "would depend on where the grid points fall. Give a grid without the pole, or an observable that is "
+                "finite."
+            )
+
+
+def _denominators(expression: sp.Expr, space: PhaseSpace) -> set[sp.Expr]:
+    """Factors with variables in the denominators of an expression, without absolute values around them."""
+    found: set[sp.Expr] = set()
+    rewritten = expression.xreplace({
+        f: f.rewrite(sp.cos) if isinstance(f, (sp.cot, sp.sec, sp.csc)) else sp.sin(f.args[0]) / sp.cos(f.args[0])
+        for f in expression.atoms(sp.tan, sp.cot, sp.sec, sp.csc)
+    })  # fmt: skip
+    for power in rewritten.atoms(sp.Pow):
+        if power.exp.is_negative and power.base.has(*space.variables):
+            factored = sp.factor(power.base) if power.base.is_rational_function(*space.variables) else power.base
+            for part in sp.Mul.make_args(factored):
+                base = part.as_base_exp()[0]
+                base = base.args[0] if isinstance(base, sp.Abs) else base
+                if base.has(*space.variables):
+                    found.add(base)
+    return found
+
+
 def weyl_values(
     symbol: Any, name: str, problem: Problem, grid: tuple[np.ndarray, np.ndarray], start: float
 ) -> np.ndarray | DrivenOperator:
@@ -121,4 +173,6 @@ def weyl_values(
             f"{what} = {expression} is not finite on the grid, at (x, p) = ({x[i]:.6g}, {p[j]:.6g}): it is singular "
             "or overflows. Give a grid without such points, or an expression that is finite there."
         )
+    if name != "energy":
+        check_observable(expression, name, problem, (x[:, None], p[None, :]), start)
     return DrivenOperator(values) if expression.has(problem.space.t) else array

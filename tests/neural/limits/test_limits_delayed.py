@@ -11,7 +11,7 @@ from qnnsym.neural.limits.variational import first_variation, on_points, solved
 from qnnsym.neural.numerics import kernels_of
 from qnnsym.pipeline import load
 
-DERIVATIONS = Path(__file__).parents[2] / "derivations"
+DERIVATIONS = Path(__file__).parents[3] / "derivations"
 
 
 @pytest.fixture(scope="module")

@@ -64,8 +64,26 @@ def test_momenta_are_minus_the_gradient_of_the_cost(backend):
     np.testing.assert_allclose(epoch.costate, complex_gradient(lambda y: cost(W0, y), Y0), rtol=1e-7, atol=1e-9)
 
 
-def test_the_gradient_is_that_of_the_discrete_cost_whatever_the_step():
-    made = learner()
+@pytest.mark.parametrize("activation", ["tanh", "softplus", "linear", "logistic", ["tanh", "relu", "softplus"]])
+def test_matrix_products_and_loops_over_patterns_are_one_scheme(activation):
+    h = NeuralHamiltonian(Network(N, L, activation, MASK), LAM, 2.0, QuadraticCost(C, decay=MU))
+    loops, products = (Learner(h, INPUTS, TARGETS, T, backend=b).epoch(W0, Y0) for b in ("compiled", "batched"))
+    for name in ("cost", "momenta", "change", "costate", "end"):
+        np.testing.assert_allclose(getattr(products, name), getattr(loops, name), rtol=1e-12, atol=1e-13)
+
+
+def test_steps_of_rk4_converge_with_their_order():
+    made, exact, errors = learner(method="rk4"), cost(W0), []
+    for steps in (8, 16):
+        made.steps = steps
+        errors.append(abs(made.epoch(W0, Y0).cost / exact - 1))
+    assert 3.5 < np.log2(errors[0] / errors[1]) < 4.5
+
+
+@pytest.mark.parametrize("backend", ["compiled", "batched"])
+@pytest.mark.parametrize("method", ["dop853", "rk4"])
+def test_the_gradient_is_that_of_the_discrete_cost_whatever_the_step(method, backend):
+    made = learner(method=method, backend=backend)
     made.steps = 2  # far from converged
     rough, step = made.epoch(W0, Y0), 1e-4
     direction = MASK * RNG.normal(size=W0.shape)
@@ -304,6 +322,7 @@ GOOD = {"epochs": 1, "relaxation": LAM, "inertia": 2.0, "duration": T, "weights0
         ({"cost": NET.y[0] ** 2 * __import__("sympy").Symbol("q")}, "No number is known for q"),
         ({"cost": NET.y[0] ** 2}, "beside a cost that is an expression"),
         ({"backend": "gpu"}, "backend"),
+        ({"method": "euler"}, "method='euler' is not known; use one of dop853, rk4"),
         ({"resume": 3, "weights0": None}, "no training"),
         ({"dynamical": np.ones((1, 1))}, "dynamical"),
     ],

@@ -7,6 +7,7 @@ import pytest
 import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.integrate import quad
 
 from qnnsym.errors import InputError
 from qnnsym.phase_space import (
@@ -237,3 +238,30 @@ def test_what_cannot_be_used_is_named(change, words):
         return
     with pytest.raises(InputError, match=words):
         classical_limit(**arguments)
+
+
+def test_a_kink_has_no_terms():
+    with pytest.raises(InputError, match=r"order 3 of Abs.x. in x is a distribution"):
+        classical_limit(p**2 / 2 + sp.Abs(x), GaussianState(a=root), space)
+
+
+def test_averages_without_closed_form_are_computed():
+    """A Lorentzian against the default observable: W -> exp(-x^2) delta(p) at small hbar, its average by SciPy."""
+    U = 1 / (1 + x**2)
+    table = classical_limit(p**2 / 2 + U, GaussianState(1), space, terms=(1,), measures=("l2", "weak"))
+    g = sp.exp(-((p - sp.Rational(1, 5)) ** 2))
+
+    def mean(n, power=1, square=1.0, at=0.3):
+        f = sp.lambdify(x, sp.diff(U, x, n) ** power)
+        return quad(lambda v: f(v) * np.exp(-square * v**2 - (2 - power) * (v - at) ** 2), -12, 12, epsabs=1e-13)[0]
+
+    ratio = float((sp.diff(g, p, 3) / sp.diff(g, p)).subs(p, 0)) / 24
+    assert float(table.coefficient["weak", 1]) == pytest.approx(abs(ratio * mean(3) / mean(1)), rel=1e-9)
+    assert table.exponent["weak", 1] == 2
+    # Fourier's variable of exp(-p^2/hbar^2) squared has the variance 1/hbar^2: <k^6>/<k^2> = 15/hbar^4.
+    expected = np.sqrt(15 * mean(3, 2, 2.0) / mean(1, 2, 2.0)) / 24
+    assert float(table.coefficient["l2", 1]) == pytest.approx(expected, rel=1e-9)
+    # The poles of U at +-i are a width away: the measured ratios resolve them.
+    found = sampled(table, ("1e-6",))
+    assert found.ratios["l2", 1][0] == pytest.approx(expected, rel=1e-6)
+    assert found.ratios["weak", 1][0] == pytest.approx(1e-12 * float(table.coefficient["weak", 1]), rel=1e-6)

@@ -8,7 +8,7 @@ import sympy as sp
 
 from qnnsym.checks.check import FAIL, NOT_APPLICABLE, PASS, Context
 from qnnsym.derivation.model import Model
-from qnnsym.phase_space import CoherentState, GaussianState, PhaseSpace, evolve_wigner, limits, star
+from qnnsym.phase_space import CoherentState, GaussianState, PhaseSpace, evolve_wigner, fock, limits, star
 from qnnsym.phase_space.limits.revivals import _weights
 
 space = PhaseSpace("x", "p")
@@ -100,6 +100,14 @@ def test_the_oscillator_basis_judges_mixed_hamiltonians():
     assert verdicts(check.run(broken)) == [FAIL, FAIL]
     assert "polynomial" in check.applies(Model("one", p**2 + sp.cos(x), space=space, state=CoherentState()))
     assert "autonomous" in check.applies(Model("one", p**2 + space.t * x, space=space, state=CoherentState()))
+
+
+def test_a_basis_that_is_too_small_judges_nothing(monkeypatch):
+    monkeypatch.setattr(fock, "MOST_QUANTA", 20)
+    H = p**2 / 2 + x**4 / 4
+    context = solved(H, CoherentState(x0=1), (0, 1, 2), observe=[x], tolerance=1e-6)
+    (row, *rest) = limits.oscillator_basis().run(context)
+    assert verdicts([row, *rest]) == [NOT_APPLICABLE, NOT_APPLICABLE] and "too small to tell" in row.detail
 
 
 def test_the_correction_is_of_second_order_in_hbar():

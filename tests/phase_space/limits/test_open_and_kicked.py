@@ -60,6 +60,13 @@ def test_localisation_fails_for_a_resonant_rotor():
     assert FAIL in verdicts(4 * sp.pi)
 
 
+@pytest.mark.parametrize("strength", (0, 1e-6, 2))
+def test_without_chaos_nothing_localises(strength):
+    options = {**ROTOR, "kick": strength * sp.cos(x)}
+    (row,) = limits.localisation().run(run(p**2 / 2, options, hbar=1, state=GaussianState(a=7), times=(0, 1, 2)))
+    assert row.verdict == "not applicable" and f"K = {strength:g}" in row.detail
+
+
 def test_they_do_not_concern_other_models():
     plain = Model("plain", OSCILLATOR, space=space, state=GaussianState(a=1), times=(0, 1, 2))
     for limit in (limits.damped_moments(), limits.floquet(), limits.localisation()):

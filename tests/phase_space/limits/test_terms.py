@@ -4,9 +4,9 @@ import pytest
 import sympy as sp
 
 from qnnsym.checks.check import Context
-from qnnsym.phase_space import GaussianState, limits
+from qnnsym.phase_space import GaussianState, classical_limit, limits
 from qnnsym.phase_space.classical import confirmation
-from tests.phase_space.limits.models import OSCILLATOR, PENDULUM, hbar, model, verdicts
+from tests.phase_space.limits.models import FREE, OSCILLATOR, PENDULUM, hbar, model, space, verdicts
 
 COHERENT = {"coherent": GaussianState(a=sp.sqrt(hbar), x0=1)}
 
@@ -40,3 +40,9 @@ def test_break_times():
     (row,) = limits.breaking(hbars=(0.1, 0.08)).run(context)
     assert row.verdict == "pass" and context.figures[0]["name"] == "break_time"
     assert "quadratic" in limits.breaking().applies(model(OSCILLATOR))
+
+
+def test_a_free_particle_has_no_classical_term_to_compare_with():
+    rows = limits.terms(COHERENT).run(Context(model(FREE)))
+    assert set(verdicts(rows)) == {"not applicable"} and "T_0 is zero" in rows[0].detail
+    assert "T_0 is zero" in str(classical_limit(FREE + 5, COHERENT["coherent"], space))

@@ -14,6 +14,7 @@ from qnnsym.phase_space import (
     PhaseSpace,
     ThermalState,
     evolve_wigner,
+    fock,
     observables,
 )  # fmt: skip
 from qnnsym.phase_space.equation import moyal_equation
@@ -252,3 +253,20 @@ def test_mixtures_and_cats_are_states_too():
         found = evolve_wigner(x * p / 9, state, (0, 0.1, 2), hbar=1, space=space, grid=grid, tolerance=1e-5)
         assert np.ptp(found.expect["purity"]) < 1e-5 and found.expect["norm"] == pytest.approx(1, abs=1e-5)
         assert purity is None or found.expect["purity"] == pytest.approx(purity, abs=1e-5)
+
+
+def test_an_oscillator_basis_takes_the_frequency_of_the_hamiltonian_where_that_of_the_state_does_not_do(monkeypatch):
+    """A packet of omega = 1 under omega = 2: motion and width are known."""
+    monkeypatch.setattr(fock, "MOST_QUANTA", 40)
+    H, packet, times = p**2 / 2 + 2 * x**2, CoherentState(x0=1), np.array([0.0, 0.7, 2.0])
+    e_ops = {"x": x, "x2": x**2}
+    found = fock_evolution(H, packet, times, hbar=1, space=space, e_ops=e_ops, tolerance=1e-9)
+    cos, sin = np.cos(2 * times), np.sin(2 * times)
+    assert found.expect["x"] == pytest.approx(cos, abs=1e-6)
+    assert found.expect["x2"] == pytest.approx(1.5 * cos**2 + sin**2 / 8, abs=1e-6)
+    numbers = {hbar: 1.0}
+    assert fock._natural_lengths(packet, sp.Poly(H, x, p), space, numbers) == pytest.approx([1 / np.sqrt(2)])
+    assert fock._natural_lengths(packet, sp.Poly(p**2 - x**2, x, p), space, numbers) is None
+    monkeypatch.setattr(fock, "_natural_lengths", lambda *_: None)
+    before = fock_evolution(H, packet, times, hbar=1, space=space, e_ops=e_ops, tolerance=1e-9)
+    assert found.error < before.error / 10
