@@ -25,7 +25,11 @@ app = typer.Typer(
 
 Names = Annotated[list[str] | None, typer.Argument(help="Paths, files in ./derivations, or shipped derivations.")]
 Shipped = Annotated[bool, typer.Option("--shipped", help="All derivations that come with qnnsym.")]
-Sets = Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE: H, hbar, times, state or a parameter.")]
+SET = (
+    "NAME=VALUE: times or a parameter; phase space: H, hbar, state as well; networks: activation, reading, kinetic, "
+    "method, rtol, atol, step."
+)
+Sets = Annotated[list[str] | None, typer.Option("--set", help=SET)]
 Full = Annotated[bool, typer.Option("--full", help="Heavier settings of the checks.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder of the results.")]
 

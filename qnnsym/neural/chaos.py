@@ -56,5 +56,7 @@ def lyapunov_exponents(net: Any, weights: Any, number: int = 10, **options: Any)
         InputError: for arrays of a wrong shape and numbers that are not positive.
     """
     from qnnsym.neural.numerics import lyapunov as numerics_lyapunov
+    from qnnsym.neural.numerics import refuse_unknown
 
+    refuse_unknown(options, numerics_lyapunov.OPTIONS, "lyapunov_exponents")
     return numerics_lyapunov.exponents(net, weights, number, **options)

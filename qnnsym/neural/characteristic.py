@@ -86,10 +86,11 @@ class CharacteristicEquations:
         """
         from qnnsym.neural import numerics
 
+        past_momenta = numerics.momenta_list(past_momenta)
         others = {"delayed_weights": delayed_weights, "advanced": advanced, "remaining": remaining}
         others["past_momenta"] = past_momenta if len(past_momenta) else None
         refuse_others(self.reading, others, ())
-        return numerics.rates(self, t, y, costate, weights, momenta, inputs, values)
+        return numerics.rates(self, numerics.real_time(t), y, costate, weights, momenta, inputs, values)
 
     def compiled(self, tangent: bool = False, inputs: Any = None, values: Any = None):
         """The compiled right-hand side, in place on flat float64 arrays ordered as `states`.
@@ -120,6 +121,7 @@ class CharacteristicEquations:
         """
         from qnnsym.neural import numerics
 
+        numerics.refuse_unknown(options, numerics.INTEGRATE, "integrate")
         return numerics.integrate(self, state, times, rtol=rtol, atol=atol, **options)
 
     def solve(
@@ -137,12 +139,15 @@ class CharacteristicEquations:
 
         Arguments:
             times: array, or (start, stop, number); descending times integrate backwards.
-            y0, costate0: arrays (N,).  weights, momenta: arrays (N, l + 1 + N), momenta of static weights zero.
-            inputs: array (l,) or function of t.
-            rtol: relative tolerance; atol, method, step, max_steps and events (see `Event`) are passed on.
+            y0, costate0: arrays (N,), or (patterns, N) for patterns that share weights and momenta.
+            weights, momenta: arrays (N, l + 1 + N), momenta of static weights zero.
+            inputs: array (l,) or function of t; with patterns (patterns, l), or a function giving it.
+            rtol: relative tolerance; atol, method, step, max_steps and events (see `Event`) are passed on. With
+                patterns: rtol, atol, and targets (patterns, N) for a QuadraticCost without target.
 
         Returns:
-            Solution; states (times, y | costate | W row-major | M row-major).
+            Solution; states (times, y | costate | W row-major | M row-major); with patterns, y and costate are
+            (patterns, N) flattened.
 
         Raises:
             InputError: for arrays of a wrong shape, non-finite values, or parameters without a value.
@@ -178,6 +183,7 @@ class CharacteristicEquations:
         """
         from qnnsym.neural import numerics
 
+        numerics.refuse_unknown(options, numerics.ENSEMBLE, "solve_ensemble")
         return numerics.solve_ensemble(self, states, times, inputs, rtol=rtol, lanes=lanes, **options)
 
     @cached_property

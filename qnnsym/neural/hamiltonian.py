@@ -136,6 +136,11 @@ class NeuralHamiltonian:
     def _parameter(self, given: Any, name: str, what: str, infinite: bool = False, zero: bool = False) -> sp.Symbol:
         """The kernel's symbol for a parameter; a number given for it becomes its value, never text of the kernel."""
         if isinstance(given, sp.Symbol):
+            if VARIABLE.fullmatch(given.name) or given == self.network.t:
+                raise InputError(
+                    f"{what} is {given}, a variable of the network; parameters are constant here: give a positive "
+                    "number, or a Symbol of another name."
+                )
             return self._kernel_symbol(given)
         number = _number(given)
         unbounded = infinite and number == float("inf")

@@ -110,7 +110,9 @@ def train(
         SolverError: where the activities do not come to rest.
     """
     from qnnsym.neural.numerics import learning as numerics_learning
+    from qnnsym.neural.numerics import refuse_unknown
 
+    refuse_unknown(options, numerics_learning.OPTIONS, "train")
     return numerics_learning.train(
         net, data, epochs, start, weights, weights0, y0, relaxation, inertia, duration, cost, **options
     )

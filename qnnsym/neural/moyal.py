@@ -123,6 +123,13 @@ class MoyalCorrection:
         if not isinstance(rho, (sp.Expr, int, float)) or isinstance(rho, bool):
             raise InputError(f"rho is {rho!r}; give a SymPy expression in the Symbols of H.q and H.p.")
         expression = sp.sympify(rho)
+        own = {s.name: s for s in (*self.q, *self.p)}
+        for symbol in sorted(expression.free_symbols, key=str):
+            if isinstance(symbol, sp.Symbol) and own.get(symbol.name, symbol) != symbol:
+                raise InputError(
+                    f"rho contains {symbol}, which is no variable of this network although it is called like one; use "
+                    "the Symbols of H.q and H.p themselves, or rename the parameter."
+                )
         known: dict[tuple[sp.Symbol, ...], sp.Expr] = {(): expression}
 
         def differentiated(symbols: tuple[sp.Symbol, ...]) -> sp.Expr:
@@ -184,6 +191,11 @@ def moyal_correction(hamiltonian: Any, order: int = 2, kinetic: str = "plus") ->
         raise InputError(
             "The activation relu has no third derivative at its kink, and the Moyal corrections differentiate it three "
             "times and more; smooth it, for instance softplus(beta*u)/beta."
+        )
+    if hamiltonian.expression.has(relu, step, sp.Abs, sp.sign, sp.Max, sp.Min, sp.Heaviside, sp.DiracDelta):
+        raise InputError(
+            f"The cost {hamiltonian.expression} has a kink, and the Moyal corrections differentiate it three times and "
+            "more; smooth it, for instance sqrt(y**2 + eps**2) for Abs(y)."
         )
     expression = own_expression(hamiltonian, 1 if kinetic == "plus" else -1)
     return MoyalCorrection(expression, hamiltonian.q, hamiltonian.p, order)

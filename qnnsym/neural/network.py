@@ -40,6 +40,13 @@ class WeightSymbols:
         self.name = name
 
     def __getitem__(self, at: tuple[int, int]) -> sp.Symbol:
+        pair = at if isinstance(at, tuple) and len(at) == 2 else (None, None)
+        if not all(isinstance(i, (int, np.integer)) and -n <= i < n for n, i in zip(self.shape, pair, strict=True)):
+            rows, columns = self.shape
+            raise InputError(
+                f"{self.name}[{', '.join(map(str, at)) if isinstance(at, tuple) else at}] is no weight; write "
+                f"{self.name}[k, j], k from 0 to {rows - 1}, j from 0 to {columns - 1} (inputs, bias, neurons)."
+            )
         k, j = (range(n)[i] for n, i in zip(self.shape, at, strict=True))
         return entry_symbol(self.name, (k, j))
 

@@ -154,6 +154,14 @@ def rank_report(
     Raises:
         InputError: for arguments that determine nothing, or do not fit. SolverError: for networks without a rest.
     """
+    if tolerance is not None:
+        ok = isinstance(tolerance, (int, float, np.number, sp.Number)) and not isinstance(tolerance, bool)
+        if not ok or not 0 < float(tolerance) < 1:
+            raise InputError(
+                f"tolerance={tolerance!r} is no share of the largest singular value; give a number above 0 and below "
+                "1, or None."
+            )
+        tolerance = float(tolerance)
     if model is None:
         if cost is None or not isinstance(weights, Mapping):
             raise InputError(

@@ -79,6 +79,7 @@ class DelayedEquations(CharacteristicEquations):
         """
         from qnnsym.neural.numerics import delay as numerics_delay
 
+        t, past_momenta = numerics_delay.real_time(t), numerics_delay.momenta_list(past_momenta)
         others = {"delayed_weights": delayed_weights, "advanced": advanced, "remaining": remaining}
         others["past_momenta"] = past_momenta if len(past_momenta) else None
         refuse_others(self.reading, others, TAKES[self.reading])
@@ -116,14 +117,17 @@ class DelayedEquations(CharacteristicEquations):
         Raises:
             InputError: for histories that do not cover [-T, 0], arrays of a wrong shape, and missing values.
         """
+        from qnnsym.neural.numerics import delay as numerics_delay
+
+        known = (*numerics_delay.OPTIONS[self.reading], "values", "kernels", "provenance")
+        known += () if self.reading == "variational" else ("events",)
+        numerics_delay.refuse_unknown(options, known, f"solve in the reading {self.reading!r}")
         if self.reading == "variational":
             from qnnsym.neural.numerics import boundary as numerics_boundary
 
             return numerics_boundary.solve(
                 self, times, y0, weights, momenta, inputs, costate0=costate0, rtol=rtol, **options
             )
-        from qnnsym.neural.numerics import delay as numerics_delay
-
         return numerics_delay.solve(self, times, y0, costate0, weights, momenta, inputs, rtol=rtol, **options)
 
     def compiled(self, tangent: bool = False, inputs: Any = None, values: Any = None):

@@ -387,7 +387,8 @@ class Run:
 
 def _check_tolerances(rtol: float, atol: float) -> None:
     for name, value in (("rtol", rtol), ("atol", atol)):
-        if not (np.isfinite(value) and value > 0):
+        number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+        if not number or not (np.isfinite(value) and value > 0):
             raise InputError(f"{name} is {value!r}; give a positive number.")
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import sympy as sp
 
 from qnnsym.codegen.batched import batched_function
 from qnnsym.codegen.emit import numpy_function
@@ -87,3 +88,16 @@ def test_bad_arguments_are_sentences(options, words):
         lyapunov_exponents(Network(2, 1), np.zeros((2, 4)), **{"inputs": [0.0], **options})
     with pytest.raises(InputError, match="weights"):
         lyapunov_exponents(Network(2, 0), np.zeros((2, 4)))
+
+
+def test_steps_of_exponents_follow_steep_activations():
+    """tanh(-40 y) has the slope -40 at rest: the exponent is -41 in relaxation times."""
+    found = lyapunov_exponents(Network(1), [[0, -40.0]], duration=10, transient=1)
+    assert found[0] == pytest.approx(-41, abs=0.02) and 0 < found.uncertainty[0] < 0.1
+
+
+def test_a_value_given_for_the_relaxation_time_scales_duration_and_step():
+    lam, w = sp.Symbol("lam", positive=True), np.array([[0, 0.5, 0], [0, 0, 0.2]])
+    h = NeuralHamiltonian(Network(2, activation="linear"), lam, 1)
+    found = lyapunov_exponents(h, w, values={"lam": 0.01}, duration=20, transient=10)
+    assert np.asarray(found) == pytest.approx([-50, -80], rel=5e-3) and found.times[-1] == pytest.approx(0.3)

@@ -12,7 +12,7 @@ from qnnsym.codegen.build import render
 from qnnsym.equations.functions import logistic, relu, softplus
 from qnnsym.equations.unroll import entry_symbol, unrolled_rates
 from qnnsym.errors import InputError
-from qnnsym.neural import Network, NeuralHamiltonian, QuadraticCost
+from qnnsym.neural import Network, NeuralHamiltonian, QuadraticCost, lyapunov_exponents, train
 from qnnsym.neural.hamiltonian import INPUTS, SIZE
 
 u, a, b, gamma = sp.symbols("u a b gamma")
@@ -288,6 +288,40 @@ def test_sizes_and_dimension_are_those_of_the_network():
     eqs = H.characteristic_equations()
     assert eqs.sizes == (2, 1) and eqs.dimension == 2 * 2 + 2 * 8
     assert eqs.line.startswith("d_y[k] = ") and eqs.line.count("; ") == 3
+
+
+@pytest.mark.parametrize("at", [(2, 0), (0, 4), 0, (0, 1, 2), (0, "a"), (-3, 0)])
+def test_weights_out_of_range_are_a_sentence(at):
+    with pytest.raises(InputError, match=r"is no weight; write W\[k, j\], k from 0 to 1, j from 0 to 3"):
+        _ = Network(2, 1).W[at]
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda e, a: e.rhs("a", **a), "The time is 'a'"),
+        (lambda e, a: e.rhs(0.0, **a, past_momenta=3), "past_momenta is 3"),
+        (lambda e, a: e.rhs(0.0, **{**a, "weights": lambda t: None}), "weights are a history"),
+        (lambda e, a: e.solve((0, 1, 2), [0, 0], [0, 0], a["weights"], a["momenta"], rtoll=1), "Did you mean rtol"),
+        (lambda e, a: e.solve((0, 1, 2), [0, 0], [0, 0], a["weights"], a["momenta"], rtol="a"), "rtol is 'a'"),
+        (lambda e, a: e.integrate(np.zeros(16), (0, 1), maximum=1), "maximum= is not known to integrate"),
+        (lambda e, a: e.solve_ensemble(np.zeros((1, 16)), (0, 1, 2), treads=1), "Did you mean threads"),
+        (lambda e, a: train(Network(2), (None, None), epoch=1), "epoch= is not known to train"),
+        (lambda e, a: lyapunov_exponents(Network(2), np.zeros((2, 3)), steps=1), "Did you mean step"),
+    ],
+)
+def test_what_is_not_known_is_told_with_what_is(call, words):
+    eqs = NeuralHamiltonian(Network(2), 1, 1).characteristic_equations()
+    given = {"y": [0, 0], "costate": [0, 0], "weights": np.zeros((2, 3)), "momenta": np.zeros((2, 3))}
+    assert eqs.rhs(0.0, **given, past_momenta=None)["y"].shape == (2,)
+    with pytest.raises(InputError, match=words):
+        call(eqs, given)
+
+
+def test_momenta_of_static_weights_are_refused_by_the_driver_too():
+    h = NeuralHamiltonian(Network(2), 1, 1, dynamical=np.zeros((2, 3)))
+    with pytest.raises(InputError, match="static or missing weight has a momentum"):
+        h.characteristic_equations().integrate(np.ones(16), (0, 1))
 
 
 def test_integrate_by_both_methods_leaves_the_state_given_alone():

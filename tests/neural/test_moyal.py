@@ -156,3 +156,22 @@ def test_a_correction_prints_itself():
     assert str(correction).startswith("P3 rho = (") and "d[D_0 D_0 D_0] rho" in str(correction)
     assert "\\partial^{3} \\rho" in correction.latex
     assert str(moyal_correction(hamiltonian("linear", np.zeros((1, 2))))) == "P3 rho = 0"
+
+
+def test_symbols_called_like_variables_and_costs_with_a_kink_are_refused():
+    """They would have no derivative by the network's own Symbols: P rho would be silently zero."""
+    net = Network(1)
+    correction = moyal_correction(NeuralHamiltonian(net, 1, 1))
+    with pytest.raises(InputError, match="called like one"):
+        correction.apply(sp.Symbol("y_0") ** 3)
+    assert correction.apply(sp.Symbol("a") * net.y[0] ** 3) is not None
+    for kink in (sp.Abs(net.y[0]), sp.Max(net.y[0], 0)):
+        with pytest.raises(InputError, match="has a kink"):
+            moyal_correction(NeuralHamiltonian(net, 1, 1, cost=kink))
+
+
+@pytest.mark.parametrize("which", ["relaxation", "inertia", "delay"])
+def test_variables_of_the_network_are_no_parameters(which):
+    net = Network(2)
+    with pytest.raises(InputError, match=r"variable of the network|delay y_0 depends"):
+        NeuralHamiltonian(net, **{"relaxation": 1, "inertia": 1, which: net.y[0]})

@@ -24,7 +24,7 @@ def test_columns_are_inputs_bias_neurons():
 
 @pytest.mark.parametrize("at", [(3, 0), (0, 6), (-4, 0)])
 def test_weights_beyond_the_network_do_not_exist(at):
-    with pytest.raises(IndexError):
+    with pytest.raises(InputError, match="is no weight"):
         Network(3, inputs=2).W[at]
 
 

@@ -151,6 +151,10 @@ def test_null_directions_of_the_cost_are_gauge():
         (((), {"cost": A**2, "weights": {A: 1}}), "no stationary point"),
         (((), {"cost": A * B, "weights": {A: 0}}), "contains b"),
         (((NeuralHamiltonian(NET, 1.0, 1.0),), {"time": 1.0}), "weights are not given"),
+        *[
+            (((NeuralHamiltonian(NET, 1.0, 1.0),), {"tolerance": t}), "tolerance=.*above 0 and below 1")
+            for t in (-1, 0, 1, 2, float("nan"), "a", True)
+        ],
         (((NeuralHamiltonian(NET, 1.0, 1.0),), {"time": -1.0, "weights": W}), "time"),
     ],
 )

@@ -244,6 +244,10 @@ def test_strong_coupling_is_reached_by_continuation():
         ),
         ({"weights": lambda t: W0 if t > -0.3 else np.nan * W0}, "holds NaN or infinite entries"),
         ({"y0": [0.0]}, r"The array y has the shape \(1,\); it needs \(2,\)"),
+        (
+            {"weights": lambda t: W0 * np.sin(1e9 * t)},
+            r"The history of the weights cannot be tabulated on \[-T, 0\] = \[-0.5, 0\], T the delay",
+        ),
         ({"rtol": -1.0}, "rtol is -1.0; give a positive number"),
         ({"method": "radau"}, "The method 'radau' keeps no dense output"),
         ({"inputs": None}, "The network has 1 inputs and none are given"),
@@ -257,9 +261,28 @@ def test_bad_input_of_the_causal_reading_is_a_sentence(changes, sentence):
 
 
 @pytest.mark.parametrize(
+    ("t", "counts", "refused"), [(0.2, (1,), (0, 2)), (0.7, (2,), (1, 3)), (0.0, (1,), (0, 2)), (1.0, (2, 3), (1, 4))]
+)
+def test_past_momenta_are_as_many_as_epochs_have_passed(t, counts, refused):
+    def rates(t, count):
+        return equations("causal").rhs(t, Y0, COSTATE0, W0, M0, X, W1, past_momenta=[M1] * count)
+
+    for count in counts:
+        rates(t, count)
+    for count in refused:
+        with pytest.raises(InputError, match=f"{count} past momenta are given at t = {t:g}; with the delay 0.5 there"):
+            rates(t, count)
+    with pytest.raises(InputError, match="lies before the start"):
+        rates(-0.1, 1)
+
+
+@pytest.mark.parametrize(
     "changes, sentence",
     [
         ({"epochs": None}, "needs the number of its epochs; give epochs=K"),
+        ({"epochs": 1000}, "epochs=1000 are 20000 unknowns .* Give at most [1-9][0-9]+ epochs"),
+        ({"method": "radau"}, "method= is not known to solve in the reading 'variational'"),
+        ({"rtol": "a"}, "rtol='a' is not a relative tolerance"),
         ({"epochs": 0}, "epochs=0 is no number of epochs"),
         ({"epochs": 1.5}, "epochs=1.5 is no number of epochs"),
         ({"times": (0, 3, 4)}, r"give ascending times within \[0, K T\] = \[0, 1\]"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from qnnsym.codegen.emit import numpy_function
 from qnnsym.codegen.lanes import emit_lanes
 from qnnsym.codegen.lower import lower
 from qnnsym.errors import InputError, SolverError
+from qnnsym.expressions import near_miss
 from qnnsym.neural.characteristic import CharacteristicEquations
 from qnnsym.neural.hamiltonian import QuadraticCost
 from qnnsym.solvers import ensemble
@@ -30,6 +31,39 @@ if TYPE_CHECKING:
     from qnnsym.workspace import Workspace
 
 OPTIONS = ("method", "rtol", "atol", "step", "max_steps", "progress", "kinetic")
+
+
+INTEGRATE = ("method", "step", "inputs", "values", "kernels", "tangent")
+ENSEMBLE = ("method", "atol", "step", "max_steps", "threads", "progress", "values", "kernels")
+SOLVE = ("rtol", "atol", "method", "step", "max_steps", "events", "progress", "values")
+
+
+def refuse_unknown(options: Mapping[str, Any], known: Sequence[str], what: str) -> None:
+    """Refuse keywords that a function does not have.
+
+    Raises:
+        InputError: naming those that it has.
+    """
+    for name in options:
+        if name not in known:
+            near = near_miss(name, list(known))
+            raise InputError(f"{name}= is not known to {what}.{near} Its options are {', '.join(known)}.")
+
+
+def real_time(t: Any) -> float:
+    """A time as a float; a sentence for everything else."""
+    if isinstance(t, bool) or not isinstance(t, (int, float, np.number, sp.Number)) or not np.isfinite(float(t)):
+        raise InputError(f"The time is {t!r}; give a finite number.")
+    return float(t)
+
+
+def momenta_list(given: Any) -> Sequence[Any]:
+    """Momenta of past epochs as a list; None is none of them."""
+    if given is None:
+        return ()
+    if not isinstance(given, (list, tuple, np.ndarray)):
+        raise InputError(f"past_momenta is {given!r}; give a list of arrays [M(t - T), M(t - 2T), ...].")
+    return given
 
 
 @dataclass(frozen=True)
@@ -114,6 +148,12 @@ class Data:
     def pack(self, y: Any, costate: Any, weights: Any, momenta: Any) -> np.ndarray:
         """The flat state; static and missing weights may not have momenta."""
         n, shape = self.shape[0], self.shape
+        for name, given in (("weights", weights), ("momenta", momenta)):
+            if callable(given):
+                raise InputError(
+                    f"The {name} are a history (a function of time), and here, in the reading {self.eqs.reading!r}, "
+                    f"one array {shape} is needed; give it, or solve a reading of delayed variables (causal, ...)."
+                )
         w, m = finite_array(weights, shape, "The array weights"), finite_array(momenta, shape, "The array momenta")
         y, d = finite_array(y, (n,), "The array y"), finite_array(costate, (n,), "The array costate")
         return self.checked(np.concatenate([y, d, w.ravel(), m.ravel()]))
@@ -197,15 +237,27 @@ def compiled(eqs, tangent: bool = False, inputs: Any = None, values: Any = None,
     data = Data(eqs, values, inputs)
     kernel = (kernels or kernels_of(eqs))["rhs_jvp" if tangent else "rhs"]
     par, dims, work, n = data.par, data.dims, np.zeros(data.work_size), eqs.dimension
+
+    def check(**arrays: Any) -> None:
+        # The kernel reads and writes as many numbers as the network has, whatever the arrays hold.
+        for name, array in arrays.items():
+            if not isinstance(array, np.ndarray) or array.shape != (n,) or array.dtype != np.float64:
+                what = f"an array {array.shape} of {array.dtype}" if isinstance(array, np.ndarray) else repr(array)
+                raise InputError(f"{name} is {what}; give a NumPy array ({n},) of float64, ordered as .states says.")
+            if not array.flags.c_contiguous or (name.startswith("out") and not array.flags.writeable):
+                raise InputError(f"{name} is a strided or read-only array; give a copy of it.")
+
     if not tangent:
 
         def rhs(t: float, state: np.ndarray, out: np.ndarray) -> None:
+            check(state=state, out=out)
             kernel(t, state, data.signals(t), par, dims, work, out)
 
         return rhs
     both, rate = np.zeros(2 * n), np.zeros(2 * n)
 
     def product(t: float, state: np.ndarray, v: np.ndarray, out: np.ndarray, out_v: np.ndarray) -> None:
+        check(state=state, v=v, out=out, out_v=out_v)
         both[:n], both[n:] = state, v
         kernel(t, both, data.signals(t), par, dims, work, rate)
         out[:], out_v[:] = rate[:n], rate[n:]
@@ -225,6 +277,13 @@ def _problem(data: Data, kernels: Kernels, name: str, state: np.ndarray, times: 
     )  # fmt: skip
 
 
+def _flat_state(data: Data, state: Any, size: int) -> np.ndarray:
+    """A checked copy of a flat state, which a direction may follow."""
+    flat = finite_array(state, (size,), "The flat state")
+    data.checked(flat[: data.eqs.dimension])
+    return flat
+
+
 def integrate(
     eqs, state, times, *, rtol=1e-10, atol=1e-12, method="dop853", step=None, inputs=None, values=None, kernels=None,
     tangent=False,
@@ -235,7 +294,7 @@ def integrate(
     name = "rhs_jvp" if tangent else "rhs"
     # No name is kept for the checked copy of the state: with a million weights every array counts.
     problem = _problem(
-        data, kernels or kernels_of(eqs), name, finite_array(state, (size,), "The flat state"), np.array(times, float)
+        data, kernels or kernels_of(eqs), name, _flat_state(data, state, size), np.array(times, float)
     )
     return problem.integrate(method, rtol, atol, step, once=True)
 
@@ -245,6 +304,15 @@ def solve(
     **options,
 ) -> Solution:
     """Integrate from initial data; see `CharacteristicEquations.solve`."""
+    if np.ndim(y0) == 2:
+        from qnnsym.neural.numerics import patterns
+
+        refuse_unknown(options, ("rtol", "atol", "targets"), "solve with patterns")
+        return patterns.solve(
+            eqs, times, y0, costate0, weights, momenta, inputs, values=values, kernels=kernels, provenance=provenance,
+            **options,
+        )  # fmt: skip
+    refuse_unknown(options, SOLVE, "solve")
     data = Data(eqs, values, inputs)
     state = data.pack(y0, costate0, weights, momenta)
     problem = _problem(

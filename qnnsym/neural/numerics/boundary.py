@@ -20,10 +20,13 @@ from qnnsym.errors import InputError, SolverError
 from qnnsym.neural import numerics
 from qnnsym.neural.numerics import component_names
 from qnnsym.neural.numerics.delay import DelayedData, hamiltonian_values
-from qnnsym.solvers.boundary import BoundaryProblem, Collocation, solve_boundary
+from qnnsym.neural.numerics.lessons import positive
+from qnnsym.solvers.boundary import STAGES, BoundaryProblem, Collocation, solve_boundary
 from qnnsym.solvers.solution import Solution, as_times, finite_array
 from qnnsym.solvers.tables import PiecewisePolynomial
 
+# Operations of a solution that are still begun (minutes), with so many of Newton's steps on two intervals.
+MOST_WORK, NEWTON = 5e12, 10
 # Shares of 1/omega through which Newton's method is led where it does not converge at once: 0 decouples the weights.
 CONTINUATION = (0.0, 0.1, 0.3, 0.6, 1.0)
 
@@ -173,6 +176,7 @@ def stack_of(
     data = DelayedData(eqs, values, inputs)
     if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 1:
         raise InputError(f"epochs={epochs!r} is no number of epochs; give K, an integer of at least 1.")
+    _afford(int(epochs) * eqs.dimension, int(epochs))
     momenta = np.zeros(data.shape) if momenta is None else momenta
     y0 = finite_array(y0, (data.shape[0],), "The array y0")
     table = data.histories(weights, momenta)
@@ -181,6 +185,18 @@ def stack_of(
     if strange:
         raise InputError(f"The terminal cost holds {', '.join(strange)}; use network.y, network.W and numbers.")
     return Stack(data, kernels or numerics.kernels_of(eqs), table, int(epochs), y0, phi)
+
+
+def _afford(unknowns: int, epochs: int) -> None:
+    """Refuse stacks whose dense matrices are beyond the budget, before anything is compiled."""
+    size = STAGES * unknowns
+    work = 2 / 3 * size**3 * 2 * NEWTON
+    if work > MOST_WORK:
+        raise InputError(
+            f"epochs={epochs} are {unknowns} unknowns at each time, all epochs in one boundary problem: about "
+            f"{work:.0e} operations and {8 * size**2 / 1e9:.2g} GB for its matrices, and {MOST_WORK:.0e} are the "
+            f"budget. Give at most {max(1, int(epochs * (MOST_WORK / work) ** (1 / 3)))} epochs, or a smaller network."
+        )
 
 
 def solve_stack(
@@ -198,9 +214,16 @@ def solve_stack(
     try:
         return solve_boundary(stack.problem(), edges, guess, rtol=rtol, atol=atol, **options)
     except SolverError:
-        for share in CONTINUATION[:-1]:
-            guess = solve_boundary(stack.problem(share), edges, guess, rtol=1e-4, atol=1e-6, refine=False)
-        return solve_boundary(stack.problem(), edges, guess, rtol=rtol, atol=atol, **options)
+        try:
+            for share in CONTINUATION[:-1]:
+                guess = solve_boundary(stack.problem(share), edges, guess, rtol=1e-4, atol=1e-6, refine=False)
+            return solve_boundary(stack.problem(), edges, guess, rtol=rtol, atol=atol, **options)
+        except SolverError as error:
+            raise SolverError(
+                f"No solution over epochs={stack.epochs} of length T = {delay:g} was found, neither from rest nor led "
+                "from fixed weights to this inertia; costates grow backwards in time, and there may be none. Give "
+                f"fewer epochs, a shorter delay, a larger inertia, smaller weights, or a larger rtol. ({error})"
+            ) from error
 
 
 def solve(
@@ -214,6 +237,8 @@ def solve(
             "costate0 was given; in the variational reading costates are set at the end, where they vanish "
             "(or are Phi_y, terminal=Phi). Leave it out."
         )
+    for name, value in (("rtol", rtol), ("atol", atol)):
+        positive(value, name, f"{'a relative' if name == 'rtol' else 'an absolute'} tolerance")
     if epochs is None:
         raise InputError("The variational reading needs the number of its epochs; give epochs=K.")
     stack = stack_of(

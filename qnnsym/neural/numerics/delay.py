@@ -14,7 +14,14 @@ from qnnsym.codegen.emit import numpy_function
 from qnnsym.codegen.lower import lower
 from qnnsym.errors import InputError, SolverError
 from qnnsym.neural import numerics
-from qnnsym.neural.numerics import Data, activation_values, component_names
+from qnnsym.neural.numerics import (
+    Data,
+    activation_values,
+    component_names,
+    momenta_list,  # noqa: F401
+    real_time,  # noqa: F401
+    refuse_unknown,  # noqa: F401
+)
 from qnnsym.neural.readings import DelayedEquations
 from qnnsym.solvers.delay import DelayProblem, checked_lag, history_table
 from qnnsym.solvers.solution import Solution, as_times, finite_array
@@ -48,10 +55,17 @@ class DelayedData(Data):
             InputError: for histories of a wrong shape, shorter than T, or with weights where no synapse is.
         """
         size = self.shape[0] * self.shape[1]
-        tables = [
-            history_table(_flat(given, self.shape, what), -self.delay, 0.0, size, what, jumps)
-            for given, what in ((weights, "The history of the weights"), (momenta, "The history of the momenta"))
-        ]
+        tables = []
+        for given, what in ((weights, "The history of the weights"), (momenta, "The history of the momenta")):
+            try:
+                tables.append(history_table(_flat(given, self.shape, what), -self.delay, 0.0, size, what, jumps))
+            except InputError as error:
+                if "cannot be tabulated" not in str(error):
+                    raise
+                raise InputError(
+                    f"{what} cannot be tabulated on [-T, 0] = [{-self.delay:g}, 0], T the delay: {error} Give a "
+                    "smoother history, a shorter delay, or (times, values)."
+                ) from error
         joined = _joined(*tables)
         self.checked(np.hstack([np.zeros((len(joined.pieces), 2 * self.shape[0])), joined.pieces[:, 0]]))
         return joined
@@ -112,6 +126,7 @@ def rates(
     others = [finite_array(delayed_weights, data.shape, "The array delayed_weights")]
     if eqs.reading == "causal":
         past = [finite_array(m, data.shape, "An array of past_momenta") for m in past_momenta]
+        _check_count(t, data.delay, len(past))
         others.append(np.sum(past, axis=0) if past else np.zeros(data.shape))
     if eqs.reading == "variational":
         if isinstance(remaining, bool) or not isinstance(remaining, (int, float, np.number)) or not remaining >= 1:
@@ -125,6 +140,25 @@ def rates(
     ext = np.concatenate([data.signals(t), *(a.ravel() for a in others)])
     function = numpy_function(lower(eqs.equations))
     return data.unpack(function(float(t), state, ext, data.parameters(remaining), tuple(data.dims)))
+
+
+def _check_count(t: float, delay: float, count: int) -> None:
+    """Refuse numbers of past momenta that do not belong to a time.
+
+    At t = n T the last epoch's end and the next one's begin meet: both limits are allowed.
+    """
+    if t < 0:
+        raise InputError(f"t = {t:g} lies before the start; the causal reading has rates for t >= 0, give such a time.")
+    epoch = t / delay
+    n = int(np.floor(epoch))
+    near = abs(epoch - round(epoch)) <= 1e-9 * max(1.0, epoch)
+    allowed = sorted({max(round(epoch), 1), round(epoch) + 1}) if near else [n + 1]
+    if count not in allowed:
+        listed = " or ".join(map(str, allowed))
+        raise InputError(
+            f"{count} past momenta are given at t = {t:g}; with the delay {delay:g} there are {listed}: give "
+            "[M(t - T), M(t - 2T), ...] down to the last one on the history, M at a time in [-T, 0]."
+        )
 
 
 def next_epoch(data: DelayedData, advanced: Mapping[str, Any] | None) -> list[np.ndarray]:

@@ -30,6 +30,11 @@ UNRESOLVED = 1e-6
 
 
 
+OPTIONS = ("dynamical", "rtol", "steps", "modes", "resume", "progress", "values", "backend")
+# Steps of all epochs together that a training may take without the user naming their number.
+MOST_STEPS = 200_000_000
+
+
 def train(
     net, data, epochs, start, weights, weights0, y0, relaxation, inertia, duration, cost, *, dynamical=None, rtol=1e-9,
     steps=None, modes=32, resume=None, progress=None, values=None, backend="auto", method="dop853",
@@ -47,6 +52,13 @@ def train(
     learner = Learner(hamiltonian, inputs, targets, duration, modes, backend=backend, method=method)
     if steps is not None:
         learner.steps = integer(steps, "steps", 1)
+    elif learner.steps > LARGEST_STEPS or learner.steps * (epochs + 1) > MOST_STEPS:
+        raise InputError(
+            f"An epoch of duration = {duration:g} is {learner.steps} steps of a relaxation time "
+            f"{learner.relaxation:g}, with {epochs} epochs about {learner.steps * (epochs + 1):.1g} steps, forwards "
+            f"and backwards; the budget is {LARGEST_STEPS} an epoch and {MOST_STEPS:.0e} in all. Give a shorter "
+            "duration or fewer epochs (activities rest after some relaxation times), or steps= an epoch."
+        )
     run = _Run(learner, start, weights0, y0, resume, None if steps is not None else rtol)
     return run.learn(epochs, progress)
 
@@ -212,6 +224,15 @@ class _Run:
         worse = costs[-1] > costs[0] + RISE * abs(costs[0]) and len(costs) > LEAST_EPOCHS
         if worse and curvature > 2:
             self._refuse(f"the cost went from {costs[0]:.3g} to {costs[-1]:.3g} in {len(costs) - 1} epochs", weights)
+        if not curvature > 1e-9:
+            flat = "the activations are saturated and the cost hardly depends on the weights"
+            where = "the activities do not come to rest" if np.isnan(curvature) else flat
+            self.warnings.append(
+                f"The cost rose in {int(self.diagnostics['rises'])} of {len(costs) - 1} epochs: inertia = "
+                f"{self.learner.inertia:g} is a fast learning, which ended where {where}; no bound of stability "
+                "is known there. Take a larger inertia and begin again."
+            )
+            return
         rises, bound = int(self.diagnostics["rises"]), self.learner.inertia * curvature / 2
         said = "beyond the edge of stability" if curvature > 2 else "which ended inside the region of stability"
         self.warnings.append(

@@ -62,6 +62,11 @@ def activity_rates(net: Any, weights: Any, inputs: Any = None, relaxation: float
     return rates
 
 
+OPTIONS = (
+    "inputs", "relaxation", "duration", "transient", "step", "every", "y0", "seed", "values", "progress",
+)  # fmt: skip
+
+
 def exponents(
     net: Any, weights: Any, number: int = 10, *, inputs: Any = None, relaxation: float | None = None,
     duration: float = 200.0, transient: float = 100.0, step: float = 0.05, every: int = 4, y0: Any = None,
@@ -72,7 +77,10 @@ def exponents(
         raise InputError("A NeuralHamiltonian brings its own relaxation; leave it out, or give the Network.")
     lam = 1.0 if relaxation is None else positive(relaxation, "relaxation", "a relaxation time")
     if isinstance(net, NeuralHamiltonian):
-        lam = float(net.values.get(net.relaxation, 1.0))
+        numeric = net.changed()
+        for key, value in dict(values or {}).items():
+            numeric.set_value(str(key), value)
+        lam = float(numeric.values.get(numeric.relaxation, 1.0))
     rates = activity_rates(net, weights, inputs, lam, values)
     n = (net.network if isinstance(net, NeuralHamiltonian) else net).neurons
     integer(number, "number", 1)

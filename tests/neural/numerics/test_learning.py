@@ -278,6 +278,18 @@ def test_a_rising_cost_is_said():
     assert slow.diagnostics["rises"] == 0 and not slow.warnings and (np.diff(slow.costs) < 0).all()
 
 
+@pytest.mark.parametrize(("curvature", "words"), [(-1e-12, "are saturated"), (np.nan, "do not come to rest")])
+def test_where_no_bound_is_known_none_is_said(monkeypatch, curvature, words):
+    net = Network(layers=(2, 2, 1))
+    w = net.mask * np.random.default_rng(0).normal(size=net.mask.shape) / np.sqrt(net.columns)
+    monkeypatch.setattr("qnnsym.neural.numerics.learner.Learner.stability", lambda *_: curvature)
+    targets = np.array([[0, 0, d] for d in (0.0, 1, 1, 0)])
+    fast = train(
+        net, (XOR[0], targets), 9, weights0=w, inertia=0.5, relaxation=0.1, duration=1.0, cost=QuadraticCost([0, 0, 1])
+    )
+    assert words in fast.warnings[0] and "inertia >" not in fast.warnings[0]
+
+
 NET = Network(N, L, "tanh", MASK)
 GOOD = {"epochs": 1, "relaxation": LAM, "inertia": 2.0, "duration": T, "weights0": W0}
 
@@ -298,6 +310,8 @@ GOOD = {"epochs": 1, "relaxation": LAM, "inertia": 2.0, "duration": T, "weights0
         ({"inertia": None}, "inertia"),
         ({"duration": 0}, "duration"),
         ({"duration": None}, "duration"),
+        ({"duration": 1e6}, r"steps of a relaxation time.*the budget is"),
+        ({"epochs": 10**9}, r"steps of a relaxation time.*the budget is"),
         ({"epochs": -1}, "epochs"),
         ({"epochs": 2.5}, "epochs"),
         ({"start": "warm"}, "relaxed, reset, continue"),

@@ -70,6 +70,25 @@ def test_compiled_product_is_the_derivative_along_the_direction():
     np.testing.assert_allclose(out_v, step, rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.parametrize(
+    ("state", "sentence"),
+    [
+        (np.zeros(3), r"state is an array \(3,\)"),
+        (STATE.tolist(), "state is .* give a NumPy array"),
+        (STATE.astype(np.float32), "float32"),
+        (np.repeat(STATE, 2)[::2], "strided"),
+    ],
+)
+def test_compiled_rates_check_the_arrays_they_write_to(state, sentence):
+    eqs, out, zero = cases.equations(), np.zeros_like(STATE), np.zeros_like(STATE)
+    f, g = eqs.compiled(inputs=INPUTS), eqs.compiled(tangent=True, inputs=INPUTS)
+    for call in (lambda: f(0.0, state, out), lambda: g(0.0, state, zero, out, out)):
+        with pytest.raises(InputError, match=sentence):
+            call()
+    with pytest.raises(InputError, match="out_v is an array"):
+        g(0.0, STATE, zero, out, np.zeros(2))
+
+
 def test_signals_of_time_are_taken_at_the_time_of_the_call():
     h = cases.hamiltonian(target=lambda t: TARGET * np.cos(t))
     rhs = h.characteristic_equations().compiled(inputs=lambda t: INPUTS * t)
