@@ -79,6 +79,7 @@ def lyapunov_spectrum(
     every: int = 1,
     seed: int = 0,
     progress: bool | None = None,
+    autonomous: bool = True,
 ) -> Exponents:
     """Exponents of y' = F(y) from the growth of orthonormal directions, with RK4 steps of both together.
 
@@ -88,12 +89,13 @@ def lyapunov_spectrum(
     over, where y may be right and the growth is not, shows there.
 
     Arguments:
-        rates: (t, y (n,), V (rows, n)) -> (F, the derivative of F along each row of V); F does not depend on t.
+        rates: (t, y (n,), V (rows, n)) -> (F, the derivative of F along each row of V).
         state: y at t = 0.
         number: of exponents, at most n.
         duration: time over which they are averaged, after `transient`, in which directions align and none is counted.
         step: the longest of the integrator.  every: steps of this length between two records of the growth.
         seed: of the first directions.
+        autonomous: False where F depends on t, and is then no tangent vector of its own flow.
 
     Raises:
         InputError: for numbers that are not positive. SolverError: when the trajectory leaves all bounds, and where
@@ -112,7 +114,7 @@ def lyapunov_spectrum(
             f"A duration of {duration:g} holds {rounds} orthonormalisations, fewer than {BLOCKS}; take a longer one."
         )
     length = step * every
-    pairs = _Pairs(rates, y, v, step, (before + rounds) * length)
+    pairs = _Pairs(rates, y, v, step, (before + rounds) * length, autonomous)
     growth, errors = np.empty((rounds, number)), np.zeros((rounds, number))
     with Progress("Lyapunov exponents", progress) as bar:
         for k in range(-before, rounds):
@@ -130,7 +132,10 @@ def lyapunov_spectrum(
 class _Pairs:
     """State and directions, carried along by pairs of RK4 steps whose length follows their error."""
 
-    def __init__(self, rates: Rates, y: np.ndarray, v: np.ndarray, step: float, end: float) -> None:
+    def __init__(
+        self, rates: Rates, y: np.ndarray, v: np.ndarray, step: float, end: float, autonomous: bool = True
+    ) -> None:
+        self.autonomous = autonomous
         self.rates, self.y, self.v, self.t = rates, y, v, 0.0
         self.step = self.longest = step
         self.end, self.evaluations = end, 0
@@ -178,7 +183,8 @@ class _Pairs:
             off = np.max(np.abs(y - coarse) / (1 + np.abs(y)))
             end = self.rates(self.t + 2 * h, y, self.v[:1])[0]
             size = max(norm(rate), norm(end)) + 1e-9 * (1 + norm(y)) / self.longest
-            off = max(off, 15 * norm(v[-1] - end) / size * (TOLERANCE / CROSSING))
+            if self.autonomous:
+                off = max(off, 15 * norm(v[-1] - end) / size * (TOLERANCE / CROSSING))
             v, rough = v[:-1], rough[:-1]
             sizes = np.maximum(norm(v, axis=1), 1e-300)
             # The method is of fourth order: the error of the pair is a fifteenth of the difference.

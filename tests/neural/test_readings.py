@@ -260,20 +260,9 @@ def test_bad_input_of_the_causal_reading_is_a_sentence(changes, sentence):
         solved("causal", times, **changes)
 
 
-@pytest.mark.parametrize(
-    ("t", "counts", "refused"), [(0.2, (1,), (0, 2)), (0.7, (2,), (1, 3)), (0.0, (1,), (0, 2)), (1.0, (2, 3), (1, 4))]
-)
-def test_past_momenta_are_as_many_as_epochs_have_passed(t, counts, refused):
-    def rates(t, count):
-        return equations("causal").rhs(t, Y0, COSTATE0, W0, M0, X, W1, past_momenta=[M1] * count)
-
-    for count in counts:
-        rates(t, count)
-    for count in refused:
-        with pytest.raises(InputError, match=f"{count} past momenta are given at t = {t:g}; with the delay 0.5 there"):
-            rates(t, count)
+def test_a_time_before_the_start_has_no_causal_rates():
     with pytest.raises(InputError, match="lies before the start"):
-        rates(-0.1, 1)
+        equations("causal").rhs(-0.1, Y0, COSTATE0, W0, M0, X, W1, past_momenta=[M1])
 
 
 @pytest.mark.parametrize(

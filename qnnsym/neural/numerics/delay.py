@@ -126,7 +126,7 @@ def rates(
     others = [finite_array(delayed_weights, data.shape, "The array delayed_weights")]
     if eqs.reading == "causal":
         past = [finite_array(m, data.shape, "An array of past_momenta") for m in past_momenta]
-        _check_count(t, data.delay, len(past))
+        _check_time(t)
         others.append(np.sum(past, axis=0) if past else np.zeros(data.shape))
     if eqs.reading == "variational":
         if isinstance(remaining, bool) or not isinstance(remaining, (int, float, np.number)) or not remaining >= 1:
@@ -142,23 +142,10 @@ def rates(
     return data.unpack(function(float(t), state, ext, data.parameters(remaining), tuple(data.dims)))
 
 
-def _check_count(t: float, delay: float, count: int) -> None:
-    """Refuse numbers of past momenta that do not belong to a time.
-
-    At t = n T the last epoch's end and the next one's begin meet: both limits are allowed.
-    """
+def _check_time(t: float) -> None:
+    """How many past momenta there are is for the caller to say: the sum is taken over those that are given."""
     if t < 0:
         raise InputError(f"t = {t:g} lies before the start; the causal reading has rates for t >= 0, give such a time.")
-    epoch = t / delay
-    n = int(np.floor(epoch))
-    near = abs(epoch - round(epoch)) <= 1e-9 * max(1.0, epoch)
-    allowed = sorted({max(round(epoch), 1), round(epoch) + 1}) if near else [n + 1]
-    if count not in allowed:
-        listed = " or ".join(map(str, allowed))
-        raise InputError(
-            f"{count} past momenta are given at t = {t:g}; with the delay {delay:g} there are {listed}: give "
-            "[M(t - T), M(t - 2T), ...] down to the last one on the history, M at a time in [-T, 0]."
-        )
 
 
 def next_epoch(data: DelayedData, advanced: Mapping[str, Any] | None) -> list[np.ndarray]:

@@ -30,7 +30,7 @@ UNRESOLVED = 1e-6
 
 
 
-OPTIONS = ("dynamical", "rtol", "steps", "modes", "resume", "progress", "values", "backend")
+OPTIONS = ("dynamical", "rtol", "steps", "modes", "resume", "progress", "values", "backend", "method")
 # Steps of all epochs together that a training may take without the user naming their number.
 MOST_STEPS = 200_000_000
 

@@ -71,7 +71,7 @@ class _Flow:
 
     def exponents(self, duration: float, step: float) -> Exponents:
         return lyapunov_spectrum(
-            self.rates, self.start, 2, duration=duration, step=step, every=EVERY, progress=False
+            self.rates, self.start, 2, duration=duration, step=step, every=EVERY, progress=False, autonomous=False
         )  # fmt: skip
 
     def neighbours(self, duration: float, period: float) -> np.ndarray:
