@@ -212,7 +212,7 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         typer.echo("qnnsym: interrupted; what was finished is kept.", err=True)
         raise SystemExit(INTERRUPTED) from None
-    except Exception as error:
+    except Exception as error:  # whatever was not foreseen is one sentence as well; --debug shows the rest
         # Typer's own complaints about the command line carry a status and know how to show themselves.
         if hasattr(error, "exit_code") and hasattr(error, "show"):
             error.show()  # type: ignore[attr-defined]  # click's exceptions, which typer carries inside
@@ -249,7 +249,7 @@ def _each(entries: list[Any], one: Callable[[Any], Any]) -> tuple[list[Any], int
     for entry in entries:
         try:
             outcome = one(entry)
-        except Exception as error:
+        except Exception as error:  # a broken derivation must not stop the others; it is said below
             if len(entries) == 1 or "--debug" in sys.argv:
                 raise
             foreseen = isinstance(error, QnnsymError)

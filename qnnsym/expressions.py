@@ -389,7 +389,7 @@ class _Reader:
     def _quote(self, node: ast.AST | None = None) -> str:
         if node is None:
             return _short(repr(self.text))
-        piece = self.text.encode()[node.col_offset : node.end_col_offset].decode()  # type: ignore[attr-defined]
+        piece = self.text.encode()[node.col_offset : node.end_col_offset].decode()  # type: ignore[attr-defined]  # of expressions
         return _short(repr(piece))
 
 

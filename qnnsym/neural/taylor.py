@@ -32,7 +32,7 @@ def method_of_steps(
     order: int = 30,
     digits: int = 34,
     reading: str = "causal",
-) -> list[dict[str, list]]:
+) -> list[dict[str, Any]]:
     """States at the ends of all intervals, from t = 0.
 
     Arguments:
@@ -52,7 +52,7 @@ def method_of_steps(
 
 
 def _steps(net: Mapping[str, Any], histories: Any, y0: Any, costate0: Any, epochs: int, intervals: int, order: int,
-           reading: str) -> list[dict[str, list]]:  # fmt: skip
+           reading: str) -> list[dict[str, Any]]:  # fmt: skip
     mpf = mpmath.mpf
     delay = mpf(net["delay"])
     h = delay / intervals
@@ -64,7 +64,7 @@ def _steps(net: Mapping[str, Any], histories: Any, y0: Any, costate0: Any, epoch
         "weights": [[_at(s, h) for s in row] for row in past_w[-1]],
         "momenta": [[_at(s, h) for s in row] for row in past_m[0][-1]],
     }
-    found: list[dict[str, list]] = [{"t": mpf(0), **state}]  # type: ignore[dict-item]
+    found: list[dict[str, Any]] = [{"t": mpf(0), **state}]
     for epoch in range(epochs):
         weights, momenta = [], []
         for i in range(intervals):
@@ -76,7 +76,7 @@ def _steps(net: Mapping[str, Any], histories: Any, y0: Any, costate0: Any, epoch
                 name: [_at(s, h) for s in part] if name in ("y", "costate") else [[_at(s, h) for s in r] for r in part]
                 for name, part in series.items()
             }
-            found.append({"t": epoch * delay + (i + 1) * h, **state})  # type: ignore[dict-item]
+            found.append({"t": epoch * delay + (i + 1) * h, **state})
         past_w = weights
         past_m.append(momenta)
     return found

@@ -149,7 +149,7 @@ def _number(c: Any) -> tuple[Any, tuple[int, str, int, int]]:
         if q == 1:
             number = sp.Integer(p)
         else:
-            # Already in lowest terms, so the constructor's gcd is skipped.
+            # Already in lowest terms, so the constructor's gcd is skipped; SymPy's stubs do not list `_new`.
             number = sp.Rational._new(p, q, 1)  # type: ignore[attr-defined]
     name = type(number).__name__
     return number, (_CLASS_RANK[name], "", p, q)

@@ -57,6 +57,7 @@ def power_series(expression: Any, hbar: sp.Symbol, length: int = LENGTH) -> Seri
                 _, lowest = inner.leadterm(root)
                 series = sp.series(inner, root, 0, int(lowest) + length + 1).removeO()
                 found = _finite(sp.expand(series), root)
+            # What SymPy raises where a series does not exist, each for its own reason.
             except (ValueError, NotImplementedError, TypeError, sp.PoleError) as error:
                 raise InputError(
                     f"{expression} has no expansion in powers of {hbar} ({error}); give widths, centres and weights as "

@@ -87,12 +87,13 @@ def pushes_of(rates: Sequence[float], reach: float, duration: float) -> tuple[fl
     A path of the noise u(t) with int u^2 dt/4D = reach^2 has this amplitude; it is spread over the whole time, or over
     the time after which friction has forgotten it.
     """
-    _, _, *diffusions = rates
+    diffusions = rates[2], rates[3]
     forgotten = 2 / max(rates[0] + rates[1], 1e-300)
     span = max(min(abs(duration), forgotten), 1e-300)
     # Where friction forgets, a steady push goes too far already; two pushes share the amplitude.
     share = (1.0 if forgotten < abs(duration) else PUSH) / (math.sqrt(2) if all(diffusions) else 1.0)
-    return tuple(share * 2 * reach * math.sqrt(d / span) for d in diffusions)  # type: ignore[return-value]
+    in_x, in_p = (share * 2 * reach * math.sqrt(d / span) for d in diffusions)
+    return in_x, in_p
 
 
 def trajectories(start: np.ndarray, pushed: int, rules: Rules) -> Iterator[np.ndarray]:
