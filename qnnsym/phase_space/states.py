@@ -6,6 +6,7 @@ W ~ exp(-p^2/w^2) with w^2 = c^2 + hbar^2/a^2.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -18,16 +19,16 @@ from qnnsym.phase_space.space import PhaseSpace
 Component = tuple[Any, Any, Any, Any]
 
 
-class State:
+class State(ABC):
     """What every state offers; parameters may be expressions in `space.hbar` and in declared parameters."""
 
+    @abstractmethod
     def wigner(self, space: PhaseSpace) -> sp.Expr:
         """The Wigner function as an expression in the variables of `space`, with iint W = 1."""
-        raise NotImplementedError
 
+    @abstractmethod
     def components(self, space: PhaseSpace) -> list[tuple[tuple[sp.Expr, ...], ...]]:
         """Gaussian-like pieces: centres x, widths x, centres p, widths p, each over degrees of freedom."""
-        raise NotImplementedError
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({_text(self)})"
@@ -45,8 +46,8 @@ class State:
         """
         pieces = self.components(space)
         if space.dimension == 1:
-            return [tuple(part[0] for part in piece) for piece in pieces]  # type: ignore[misc]
-        return [tuple(piece) for piece in pieces]  # type: ignore[misc]
+            return [(x0[0], a[0], p0[0], w[0]) for x0, a, p0, w in pieces]
+        return [(x0, a, p0, w) for x0, a, p0, w in pieces]
 
 
 class GaussianState(State):
