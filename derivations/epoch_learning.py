@@ -44,6 +44,7 @@ model = Model(
     state={"y": rng.normal(size=3) / 2, "weights": rng.normal(size=(3, 6)) / 2},
     inputs=np.array([0.5, -0.3]),
     times=(0, 1.5, 31),
+    options={"scheme": "epochs"},
     checks=[
         limits.gradient_identity(),
         limits.backpropagation(),

@@ -29,7 +29,8 @@ def derive(model: Model, order: int | None = None) -> Derivation:
     """Derive and prove the characteristic equations of a neural model.
 
     Arguments:
-        model: a Model whose Hamiltonian is a NeuralHamiltonian.
+        model: a Model whose Hamiltonian is a NeuralHamiltonian; with the option scheme="epochs" the steps of the epoch
+            scheme of learning follow (see `epoch_steps`).
         order: None; the characteristic equations have no expansion parameter.
 
     Raises:
@@ -49,12 +50,27 @@ def derive(model: Model, order: int | None = None) -> Derivation:
         derivation.prove(shift_steps.steps(eqs))
     else:
         derivation.prove(steps(eqs))
+    learning = _scheme(model)
+    if learning:
+        from qnnsym.neural import epoch_steps
+
+        derivation.prove(epoch_steps.steps(eqs))
     derivation.equations = {"rhs": eqs.equations, "rhs_jvp": eqs.tangent}
     derivation.line = eqs.line
     derivation.results = {"equations": eqs}
     written = shifted_latex if delayed else hamiltonian_latex
     derivation.latex = {"Hamiltonian": written(hamiltonian, eqs.kinetic), **eqs.latex}
+    if learning:
+        derivation.latex |= epoch_steps.LATEX
     return derivation
+
+
+def _scheme(model: Model) -> bool:
+    """Whether the epoch scheme is derived as well."""
+    scheme = model.options.get("scheme", "flow")
+    if scheme not in ("flow", "epochs"):
+        raise InputError(f"The scheme of {model.name} is {scheme!r}; use 'flow' (the default) or 'epochs'.")
+    return scheme == "epochs"
 
 
 def steps(eqs: CharacteristicEquations) -> Iterable[Step]:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import sympy as sp
@@ -19,7 +20,7 @@ import sympy as sp
 from qnnsym.derivation.step import Derivation
 from qnnsym.equations.indexed import Equation, EquationSet
 from qnnsym.errors import InputError, ObligationFailed
-from qnnsym.neural import Network, NeuralHamiltonian, QuadraticCost, steps
+from qnnsym.neural import Network, NeuralHamiltonian, QuadraticCost, epoch_steps, steps
 from qnnsym.neural.characteristic import CharacteristicEquations
 from qnnsym.neural.hamiltonian import INPUTS, SIZE
 from tests.equations.direct import assembled, value
@@ -192,16 +193,17 @@ def second_route_kept() -> Iterator[None]:
         steps.written_out, steps.hamilton_rates = kept
 
 
-def caught_by(eqs: CharacteristicEquations, only: str | None = None) -> str | None:
+def caught_by(eqs: CharacteristicEquations, only: str | None = None, given: Any = None) -> str | None:
     """The step at which the derivation stops, or None when the wrong equations pass as proved.
 
     Arguments:
         eqs: the wrong equations.
         only: title of the one step that the slip concerns; the others are not executed.
+        given: the steps; None: those of the characteristic equations.
     """
     derivation = Derivation("wrong")
     try:
-        derivation.prove(s for s in steps.steps(eqs) if only in (None, s.title))
+        derivation.prove(s for s in (steps.steps(eqs) if given is None else given) if only in (None, s.title))
     except ObligationFailed:
         return derivation.steps[-1][0].title
     except InputError:
@@ -255,6 +257,27 @@ def models() -> dict[str, CharacteristicEquations]:
     }
 
 
+def wrong_ends() -> Iterator[tuple[str, epoch_steps.Ends]]:
+    """Ends of an epoch at which one value is not what the scheme says."""
+    for name in ("costate", "momenta", "change"):
+        for value_ in (1, sp.Symbol("w", real=True)):
+            yield f"{name} = {value_} at its end of the epoch", epoch_steps.Ends(**{name: sp.sympify(value_)})
+
+
+def epoch_outcomes(eqs: CharacteristicEquations, every: int = 1) -> list[tuple[str, str | None]]:
+    """(slip, step of the epoch scheme that catches it); the comparison with Hamilton's equations is left out.
+
+    A slip in any rate breaks the variation, its pairing with the costates or what the momenta collect: the identity
+    itself is sensitive, not only the equations that it starts from.
+    """
+    found = []
+    with second_route_kept():
+        for what, wrong in wrong_equations(replace(eqs, equations=eqs.equations.changed(entries=())), every):
+            given = (s for s in epoch_steps.steps(wrong) if s.title != "Sweeps of an epoch")
+            found.append((what, caught_by(wrong, given=given)))
+    return found
+
+
 # Kind of slip: (the wrong equations, the step it concerns or None for all)
 KINDS = {
     "equations": (wrong_equations, None),
@@ -279,6 +302,12 @@ def main() -> int:
             escaped += [f"{name}, {kind}: {what}" for what, by in found if by is None]
             counts = Counter(by for _, by in found)
             print(f"{name}, {kind}: {len(found)} slips; " + ", ".join(f"{b} {c}" for b, c in counts.most_common()))
+        if eqs.kinetic > 0:
+            found = epoch_outcomes(eqs)
+            total += len(found)
+            escaped += [f"{name}, epochs: {what}" for what, by in found if by is None]
+            counts = Counter(by for _, by in found)
+            print(f"{name}, epochs: {len(found)} slips; " + ", ".join(f"{b} {c}" for b, c in counts.most_common()))
     print(f"{total - len(escaped)} of {total} caught")
     print("\n".join(escaped))
     return int(len(escaped) > 0.05 * total)

@@ -401,7 +401,8 @@ def solve_model(model: Any, kernels: Kernels, derivation: Any = None, **options:
 
         return numerics_delay.solve_model(model, eqs, kernels, options)
     settings = {**model.options, **options}
-    settings.pop("kinetic", None)
+    for derived in ("kinetic", "scheme"):  # what the derivation has taken care of
+        settings.pop(derived, None)
     unknown = sorted(set(settings) - set(OPTIONS))
     if unknown:
         raise InputError(f"The option(s) {', '.join(unknown)} of {model.name} are not known; use {', '.join(OPTIONS)}.")
