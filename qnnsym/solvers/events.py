@@ -100,3 +100,7 @@ class Watch:
             Crossings(event, lines[lines[:, 1] == n, 0], lines[lines[:, 1] == n, 2:])
             for n, event in enumerate(self.events)
         )
+
+
+# What runs without events watch; nothing is ever written to it.
+UNWATCHED = Watch((), (), np.zeros(0))

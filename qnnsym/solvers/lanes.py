@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from qnnsym.solvers.problem import Problem, _combinations, _first_class, _stops, driver
+from qnnsym.solvers.problem import Problem, _combinations, _stops, driver, entry
 from qnnsym.solvers.tableaus import METHODS
 from qnnsym.solvers.vectors import LANES
 
@@ -54,7 +54,7 @@ class Lanes:
         slopes = len(tableau.c) if between else tableau.stages + 1
         self._halt = halt
         self._arguments = (
-            _first_class(kernel, problem.driver.KERNEL.signature), aligned(n * LANES), aligned(slopes * n * LANES),
+            entry(kernel, problem.driver.KERNEL.signature), aligned(n * LANES), aligned(slopes * n * LANES),
             aligned(n * LANES), aligned(2, n * LANES), aligned(problem.driver.DENSE_VECTORS * between * n * LANES),
             problem.table.breaks, problem.table.pieces, np.zeros(channels), aligned((channels + 1) * LANES),
             problem.par, problem.dims, aligned(problem.work_size * LANES), stops, recorded, problem.times,

@@ -22,13 +22,13 @@ from qnnsym.solvers.stepping import (
     DONE,
     ERROR3,
     ERROR5,
-    KERNEL,
     NON_FINITE,
     RUNNING,
     SOLUTION,
     STEP_TOO_SMALL,
     fill_external,
     first_step,
+    kernel_at,
 )
 from qnnsym.solvers.vectors import LANES, chosen, larger, wide
 
@@ -171,7 +171,7 @@ def lane(source, q, target):
 @njit(
     types.void(
         _matrix, _cube, _integers, _vector, _table, _integer, _integer, _integers,  # the first line of the arguments
-        KERNEL, _vector, _vector, _vector, _matrix, _vector,  # rhs, y, slopes, new, spare, dense
+        _integer, _vector, _vector, _vector, _matrix, _vector,  # entry, y, slopes, new, spare, dense
         _vector, _cube, _vector, _vector, _vector, _integers, _vector,  # breaks ... work
         _vector, _integers, _vector,  # stops, recorded, times
         _table, _matrix, _integers, _vector, _integer, _integer,  # rows, weights, filled, c, stages, solution
@@ -183,13 +183,14 @@ def lane(source, q, target):
 )  # fmt: skip
 def march(
     states, outputs, statuses, reached, tallies, first, beyond, halt,
-    rhs, y, slopes, new, spare, dense, breaks, pieces, scratch, ext, par, dims, work, stops, recorded, times,
+    entry, y, slopes, new, spare, dense, breaks, pieces, scratch, ext, par, dims, work, stops, recorded, times,
     rows, weights, filled, c, stages, solution, rtol, atol, step, max_steps,
 ):  # fmt: skip
     """Whole integrations of the trajectories first .. beyond - 1; arguments and results as for `stepping.march`.
 
     A lane without a trajectory goes on with step zero where it stands; what it computes is not used.
     """
+    rhs = kernel_at(entry)
     length, n = y.size, y.size // LANES
     sign = 1.0 if stops[-1] >= times[0] else -1.0
     floats = np.zeros((11, LANES))

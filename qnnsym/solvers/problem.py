@@ -15,7 +15,7 @@ import numpy as np
 from qnnsym.errors import InputError, SolverError
 from qnnsym.solvers import stiff
 from qnnsym.solvers.cache import numba_cache
-from qnnsym.solvers.events import Crossings, Event, Watch
+from qnnsym.solvers.events import UNWATCHED, Crossings, Event, Watch
 from qnnsym.solvers.memory import Memory
 from qnnsym.solvers.progress import Progress
 from qnnsym.solvers.solution import Solution, Status, as_times, finite_array
@@ -43,7 +43,7 @@ def driver(cache_dir: Path | None, name: str = "stepping") -> Any:
     from numba.core.errors import NumbaExperimentalFeatureWarning
 
     with numba_cache(cache_dir), warnings.catch_warnings():
-        # Kernels are first-class functions on purpose: see the top of `stepping`.
+        # Kernels are called as first-class functions on purpose: see the top of `stepping`.
         warnings.simplefilter("ignore", NumbaExperimentalFeatureWarning)
         return importlib.import_module(f"qnnsym.solvers.{name}")
 
@@ -55,29 +55,11 @@ def _combinations(name: str) -> tuple[Any, ...]:
     return (*tableau.combinations(), np.array(tableau.c), tableau.stages, len(tableau.c))
 
 
-class _FirstClass:
-    """A kernel with its address at hand: numba would look it up again at every call of the driver, in 30 us."""
+def entry(kernel: Any, signature: Any) -> int:
+    """The address of a kernel's machine code, of any kind that numba takes as a first-class function."""
+    from numba.experimental.function_type import _get_wrapper_address
 
-    def __init__(self, kernel: Any, signature: Any) -> None:
-        from numba.experimental.function_type import _get_wrapper_address
-
-        self.kernel = kernel  # keeps the machine code alive
-        self._signature, self._address = signature, _get_wrapper_address(kernel, signature)
-
-    def __wrapper_address__(self) -> int:
-        return self._address
-
-    def signature(self) -> Any:
-        return self._signature
-
-
-@cache
-def _first_class(kernel: Any, signature: Any) -> Any:
-    from numba import types
-
-    if not hasattr(kernel, "get_compile_result"):
-        return kernel
-    return type("FirstClass", (_FirstClass, types.WrapperAddressProtocol), {})(kernel, signature)
+    return _get_wrapper_address(kernel, signature)
 
 
 class Problem:
@@ -142,9 +124,9 @@ class Problem:
         return driver(self.cache_dir)
 
     @cached_property
-    def first_class(self) -> Any:
-        """The kernel as the driver takes it."""
-        return _first_class(self.kernel, self.driver.KERNEL.signature)
+    def entry(self) -> int:
+        """Where the kernel's machine code begins; `kernel` keeps it alive."""
+        return entry(self.kernel, self.driver.KERNEL.signature)
 
     def solve(
         self,
@@ -290,13 +272,13 @@ class Run:
             recorded[:] = -1
         between = adaptive and (outputs_inside or bool(problem.events) or self.memory.active)
         slopes = len(tableau.c) if between else tableau.stages + adaptive
-        self.watch = Watch(problem.events, problem.names, self.y)
+        self.watch = Watch(problem.events, problem.names, self.y) if problem.events else UNWATCHED
         explicit = problem.events or self.memory.active or n > stiff.LARGEST or method not in AUTO
         limit = 0.0 if explicit else tableau.stability
         self.counts[self.compiled.USED] = self.memory.used
         ext = np.zeros(problem.table.channels + len(self.memory.channels))
         self._arguments = (
-            problem.first_class, self.y,
+            problem.entry, self.y,
             np.empty((slopes, n)), np.empty(n), np.empty((2 * adaptive, n)),
             np.empty((self.compiled.DENSE_VECTORS * between, n)),
             problem.table.breaks, problem.table.pieces, ext, problem.par, problem.dims,

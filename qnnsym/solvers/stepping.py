@@ -1,6 +1,6 @@
 """The compiled driver: one function for every explicit tableau, every model and every parameter.
 
-The right-hand side comes in as a first-class function, so a new model compiles nothing here. The state of the
+The right-hand side comes in as an address, `entry`, so a new model compiles nothing here. The state of the
 integration lives in the arrays `scalars` and `counts`, so that the driver returns to Python after a number of steps and
 goes on where it was. Importing this module compiles it or loads it from numba's cache: see `problem.driver`.
 
@@ -20,6 +20,8 @@ goes on where it was. Importing this module compiles it or loads it from numba's
 
 import numpy as np
 from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 from qnnsym.solvers.lagged import fill_lagged, keep_step
 
@@ -38,6 +40,19 @@ _number, _integer = types.float64, types.int64
 _vector, _matrix, _cube = types.float64[::1], types.float64[:, ::1], types.float64[:, :, ::1]
 _integers, _table = types.int64[::1], types.int64[:, ::1]
 KERNEL = types.FunctionType(types.void(_number, _vector, _vector, _vector, _integers, _vector, _vector))
+
+
+@intrinsic
+def kernel_at(typing_context, address):
+    """The kernel whose machine code begins at an address. As an argument of its own type it would cost 11 us a call,
+    because numba looks up such a function anew each time."""
+
+    def code(context, builder, signature, arguments):
+        function = cgutils.create_struct_proxy(KERNEL)(context, builder)
+        function.c_addr = builder.inttoptr(arguments[0], cgutils.voidptr_t)
+        return function._getvalue()
+
+    return KERNEL(types.intp), code
 
 
 @njit(types.void(_vector, _cube, _number, _number, _vector), cache=True, error_model="numpy")
@@ -80,26 +95,18 @@ def fill(breaks, pieces, lags, channels, mesh, store, used, t, inside, ext):
     fastmath={"contract", "reassoc"},
 )
 def combine(y, keep, slopes, rows, weights, filled, line, h, target):
-    """target = keep y + h sum_s weights[line, s] slopes[rows[line, s]], up to eight slopes in one pass over memory.
+    """target = keep y + h sum_s weights[line, s] slopes[rows[line, s]], four slopes in a pass over memory.
 
     Beyond filled[line], rows and weights go on with row 0 and weight 0. Entries are indexed and no views taken, whose
-    reference counts would cost more than a short state.
+    reference counts would cost more than a short state; more slopes in a pass help long states by a tenth, and setting
+    them up costs short ones a half.
     """
-    n, count = y.size, filled[line]
+    n = y.size
     a, b, c, d = h * weights[line, 0], h * weights[line, 1], h * weights[line, 2], h * weights[line, 3]
     ra, rb, rc, rd = rows[line, 0], rows[line, 1], rows[line, 2], rows[line, 3]
-    if count <= 4:
-        for i in range(n):
-            first = (a * slopes[ra, i] + b * slopes[rb, i]) + (c * slopes[rc, i] + d * slopes[rd, i])
-            target[i] = keep * y[i] + first
-        return
-    e, f, g, o = h * weights[line, 4], h * weights[line, 5], h * weights[line, 6], h * weights[line, 7]
-    re, rf, rg, ro = rows[line, 4], rows[line, 5], rows[line, 6], rows[line, 7]
     for i in range(n):
-        first = (a * slopes[ra, i] + b * slopes[rb, i]) + (c * slopes[rc, i] + d * slopes[rd, i])
-        second = (e * slopes[re, i] + f * slopes[rf, i]) + (g * slopes[rg, i] + o * slopes[ro, i])
-        target[i] = keep * y[i] + (first + second)
-    for s in range(8, count, 4):
+        target[i] = keep * y[i] + ((a * slopes[ra, i] + b * slopes[rb, i]) + (c * slopes[rc, i] + d * slopes[rd, i]))
+    for s in range(4, filled[line], 4):
         a, b, c, d = h * weights[line, s], h * weights[line, s + 1], h * weights[line, s + 2], h * weights[line, s + 3]
         ra, rb, rc, rd = rows[line, s], rows[line, s + 1], rows[line, s + 2], rows[line, s + 3]
         for i in range(n):
@@ -235,7 +242,7 @@ def at_limit(spare, slopes, stages, limit, h):
 
 @njit(
     types.void(
-        KERNEL, _vector, _matrix, _vector, _matrix, _matrix,  # rhs, y, slopes, new, spare, dense
+        _integer, _vector, _matrix, _vector, _matrix, _matrix,  # entry, y, slopes, new, spare, dense
         _vector, _cube, _vector, _vector, _integers, _vector,  # breaks, pieces, ext, par, dims, work
         _vector, _integers, _vector, _matrix,  # stops, recorded, times, outputs
         _table, _matrix, _integers, _vector, _integer, _integer,  # rows, weights, filled, c, stages, solution
@@ -249,7 +256,7 @@ def at_limit(spare, slopes, stages, limit, h):
     nogil=True,
 )  # fmt: skip
 def advance(
-    rhs, y, slopes, new, spare, dense, breaks, pieces, ext, par, dims, work, stops, recorded, times, outputs,
+    entry, y, slopes, new, spare, dense, breaks, pieces, ext, par, dims, work, stops, recorded, times, outputs,
     rows, weights, filled, c, stages, solution, planes, levels, senses, terminal, values, hits,
     lags, channels, kept, mesh, store, refit, rtol, atol, step, limit, budget, scalars, counts,
 ):  # fmt: skip
@@ -258,6 +265,11 @@ def advance(
     `stops` are times at which a step has to end; recorded[n] >= 0 is the output that is the state at stop n. Where a
     limit of stability is given, steps that stay at it end with the status STIFF.
     """
+    rhs = kernel_at(entry)
+    # Signals that do not change are read once.
+    moving = lags.size > 0 or breaks.size > 2 or pieces.shape[1] > 1
+    if not moving:
+        fill_external(breaks, pieces, 0.0, 0.0, ext)
     events = levels.size
     roots = np.empty(events)
     adaptive = filled[solution + ERROR5] > 0
@@ -281,7 +293,8 @@ def advance(
         sign = 1.0 if stop >= t else -1.0
         distance = abs(stop - t)
         if counts[SLOPE] == 0:
-            fill(breaks, pieces, lags, channels, mesh, store, used, t, stop, ext)
+            if moving:
+                fill(breaks, pieces, lags, channels, mesh, store, used, t, stop, ext)
             rhs(t, y, ext, par, dims, work, slopes[0])
             counts[EVALUATIONS] += 1
             counts[SLOPE] = 1
@@ -291,7 +304,8 @@ def advance(
                 h = min(first_step(y, slopes[0], slopes[0], 0.0, order, rtol, atol), distance, shortest)
                 for i in range(y.size):
                     new[i] = y[i] + sign * h * slopes[0, i]
-                fill(breaks, pieces, lags, channels, mesh, store, used, t + sign * h, t, ext)
+                if moving:
+                    fill(breaks, pieces, lags, channels, mesh, store, used, t + sign * h, t, ext)
                 rhs(t + sign * h, new, ext, par, dims, work, slopes[1])
                 counts[EVALUATIONS] += 1
                 guess = first_step(y, slopes[0], slopes[1], h, order, rtol, atol)
@@ -309,12 +323,14 @@ def advance(
         for s in range(1, stages):
             combine(y, 1.0, slopes, rows, weights, filled, s, sign * h, new)
             at = after if c[s] == 1.0 else t + c[s] * sign * h
-            fill(breaks, pieces, lags, channels, mesh, store, used, at, middle, ext)
+            if moving:
+                fill(breaks, pieces, lags, channels, mesh, store, used, at, middle, ext)
             rhs(at, new, ext, par, dims, work, slopes[s])
         counts[EVALUATIONS] += stages - 1
         combine(y, 1.0, slopes, rows, weights, filled, solution + SOLUTION, sign * h, new)
         if adaptive:
-            fill(breaks, pieces, lags, channels, mesh, store, used, after, middle, ext)
+            if moving:
+                fill(breaks, pieces, lags, channels, mesh, store, used, after, middle, ext)
             rhs(after, new, ext, par, dims, work, slopes[stages])
             counts[EVALUATIONS] += 1
             for n in range(2):
@@ -347,7 +363,8 @@ def advance(
             if wanted:
                 for s in range(stages + 1, solution):
                     combine(y, 1.0, slopes, rows, weights, filled, s, sign * h, spare[0])
-                    fill(breaks, pieces, lags, channels, mesh, store, used, t + c[s] * sign * h, middle, ext)
+                    if moving:
+                        fill(breaks, pieces, lags, channels, mesh, store, used, t + c[s] * sign * h, middle, ext)
                     rhs(t + c[s] * sign * h, spare[0], ext, par, dims, work, slopes[s])
                 counts[EVALUATIONS] += solution - stages - 1
                 interpolant(y, new, slopes, rows, weights, filled, solution, stages, sign * h, dense)
@@ -410,7 +427,8 @@ def advance(
             slopes[0, :] = slopes[stages]
         else:
             counts[LEFT] -= 1
-            fill(breaks, pieces, lags, channels, mesh, store, used, after, stop, ext)
+            if moving:
+                fill(breaks, pieces, lags, channels, mesh, store, used, after, stop, ext)
             rhs(after, y, ext, par, dims, work, slopes[0])
             counts[EVALUATIONS] += 1
         if counts[STATUS]:
@@ -423,7 +441,7 @@ def advance(
 @njit(
     types.void(
         _matrix, _cube, _integers, _vector, _table, _integer, _integer,  # the first line of the arguments
-        KERNEL, _vector, _matrix, _vector, _matrix, _matrix,
+        _integer, _vector, _matrix, _vector, _matrix, _matrix,
         _vector, _cube, _vector, _vector, _integers, _vector,
         _vector, _integers, _vector,
         _table, _matrix, _integers, _vector, _integer, _integer,
@@ -437,7 +455,7 @@ def advance(
 )  # fmt: skip
 def march(
     states, outputs, statuses, reached, tallies, first, beyond,
-    rhs, y, slopes, new, spare, dense, breaks, pieces, ext, par, dims, work, stops, recorded, times,
+    entry, y, slopes, new, spare, dense, breaks, pieces, ext, par, dims, work, stops, recorded, times,
     rows, weights, filled, c, stages, solution, planes, levels, senses, terminal, values, hits,
     lags, channels, kept, mesh, store, refit, rtol, atol, step, limit, max_steps,
 ):  # fmt: skip
@@ -456,7 +474,7 @@ def march(
         counts[OUTPUT] = 1
         scalars[T], scalars[STEP] = times[0], step if adaptive else 0.0
         advance(
-            rhs, y, slopes, new, spare, dense, breaks, pieces, ext, par, dims, work, stops, recorded, times,
+            entry, y, slopes, new, spare, dense, breaks, pieces, ext, par, dims, work, stops, recorded, times,
             outputs[trajectory], rows, weights, filled, c, stages, solution, planes, levels, senses, terminal, values,
             hits, lags, channels, kept, mesh, store, refit, rtol, atol, step, limit, max_steps, scalars, counts,
         )  # fmt: skip
