@@ -109,6 +109,8 @@ def run(
     from qnnsym.documents.pages import write_index
 
     given, chosen = _settings(settings), _chosen(names, shipped, tour)
+    _check_folder(out)
+
     def one(entry: Any) -> Any:
         folder = out / entry.name if out is not None and len(chosen) > 1 else out
         outcome = pipeline.run(entry, given, folder, full=full)
@@ -165,6 +167,7 @@ def report(
     from qnnsym import pipeline
 
     given, chosen = _settings(settings), _chosen(names)
+    _check_folder(out)
     for entry in chosen:
         folder = out / entry.name if out is not None and len(chosen) > 1 else out
         typer.echo(str(pipeline.report(entry, form, given, folder)))
@@ -235,6 +238,20 @@ def _unforeseen(error: Exception) -> str:
         f"This was not foreseen ({what if len(what) <= 200 else what[:200] + ' ...'}); change the input, or run again "
         "with --debug and report the traceback as an error of qnnsym."
     )
+
+
+def _check_folder(out: Path | None) -> None:
+    """Refuse a folder that cannot be one before anything is computed for it."""
+    if out is None:
+        return
+    try:
+        standing = next(place for place in (out, *out.parents) if place.exists() or place == place.parent)
+        usable = standing.is_dir() or standing == standing.parent
+        reason = f"{standing} is a file"
+    except (OSError, ValueError) as error:
+        usable, reason = False, getattr(error, "strerror", None) or str(error)
+    if not usable:
+        raise InputError(f"--out {str(out)[:200]!r} cannot be a folder ({reason}); name another one.")
 
 
 def _settings(items: list[str] | None) -> dict[str, str]:

@@ -145,6 +145,17 @@ def test_names_that_no_file_can_have_are_refused(call, folder, name):
     assert status == 2 and said.startswith("qnnsym: There is no derivation")
 
 
+@pytest.mark.parametrize("out", ["file", "file/deeper", "/dev/null", "a" * 300])
+@pytest.mark.parametrize("verb", ["run", "report"])
+def test_results_that_no_folder_can_hold_are_refused_before_anything_is_computed(call, folder, verb, out):
+    write_quartic(folder)
+    (folder / "file").write_text("mine")
+    before = sorted(folder.rglob("*"))
+    status, said = call(verb, "well", "--out", out)
+    assert status == 2 and "cannot be a folder" in said
+    assert sorted(folder.rglob("*")) == before and (folder / "file").read_text() == "mine"
+
+
 @posix
 def test_what_is_no_file_is_listed_and_never_waited_for(call, folder):
     derivations = write_quartic(folder).parent

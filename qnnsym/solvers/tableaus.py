@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Entries of weight zero behind each combination: the driver takes up to eight slopes at a time.
+# Entries of weight zero behind each combination: the drivers take four or eight slopes at a time.
 SPARE = 8
 
 
