@@ -53,6 +53,7 @@ class Lanes:
         between = problem.times.size - 1 > np.count_nonzero(recorded >= 0)
         slopes = len(tableau.c) if between else tableau.stages + 1
         self._halt = halt
+        self.kernel = kernel  # keeps alive the machine code whose address the driver has
         self._arguments = (
             entry(kernel, problem.driver.KERNEL.signature), aligned(n * LANES), aligned(slopes * n * LANES),
             aligned(n * LANES), aligned(2, n * LANES), aligned(problem.driver.DENSE_VECTORS * between * n * LANES),

@@ -254,6 +254,7 @@ class Run:
         if problem.events and not tableau.adaptive:
             raise InputError(f"Events need the dense output of dop853, and the method is {method}; use dop853.")
         self.compiled = problem.driver
+        self.kernel = problem.kernel  # keeps alive the machine code whose address the driver has
         self.names = problem.names
         self.y = problem.state if once else problem.state.copy()
         n, adaptive = self.y.size, tableau.adaptive

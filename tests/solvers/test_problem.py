@@ -1,10 +1,14 @@
 """Problems: what they refuse and say, what travels with their solutions."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
+from numba import njit
 
 from qnnsym.errors import InputError
-from qnnsym.solvers.problem import Problem, driver
+from qnnsym.solvers.problem import Problem, Run, driver
 from qnnsym.solvers.tables import PiecewisePolynomial, tabulate
 from tests.solvers import systems
 from tests.solvers.systems import rotated, rotation
@@ -109,3 +113,14 @@ def test_tolerances_are_per_component():
     problem = Problem(systems.growth, [1.0, small], (0, 5, 2), par=[-1.0])
     kept = problem.solve(rtol=1e-9, atol=1e-20).final[1] / (small * np.exp(-5)) - 1
     assert abs(kept) < 1e-7
+
+
+def test_a_run_keeps_the_machine_code_alive_whose_address_it_has():
+    kernel = njit(systems.SIGNATURE)(systems.oscillator.py_func)
+    there = weakref.ref(kernel)
+    run = Run(Problem(kernel, [1.0, 0.0], (0, 1, 2), par=[1.0]), "dop853", 1e-10, 1e-12, None, np.array([0.0, 1.0]))
+    del kernel
+    gc.collect()
+    assert there() is not None
+    run.drive(1000, None)
+    np.testing.assert_allclose(run.y, [np.cos(1), -np.sin(1)], atol=1e-9)
