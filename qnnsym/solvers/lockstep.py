@@ -17,8 +17,8 @@ import math
 import numpy as np
 from numba import njit, types
 
+from qnnsym.solvers.stages import DENSE, first_step
 from qnnsym.solvers.stepping import (
-    DENSE,
     DONE,
     ERROR3,
     ERROR5,
@@ -27,7 +27,6 @@ from qnnsym.solvers.stepping import (
     SOLUTION,
     STEP_TOO_SMALL,
     fill_external,
-    first_step,
     kernel_at,
 )
 from qnnsym.solvers.vectors import LANES, chosen, larger, wide
@@ -76,7 +75,7 @@ def combine(y, keep, slopes, rows, weights, filled, line, h, target):
     fastmath={"contract", "reassoc"},
 )
 def error_ratios(y, new, slopes, rows, weights, solution, h, rtol, atol, ratios):
-    """The error of each lane's step over its tolerance, see `stepping.error_ratio`; NaN where new is not finite.
+    """The error of each lane's step over its tolerance, see `stages.error_ratio`; NaN where new is not finite.
 
     Both estimates take the same eight slopes: one pass over memory does for them and their norms.
     """
@@ -117,7 +116,7 @@ def take(where, source, target):
     fastmath={"contract"},
 )
 def interpolant(y, new, slopes, rows, weights, filled, solution, last_slope, h, dense):
-    """The coefficients of the polynomial of degree 7 over each lane's step, see `stepping.interpolant`."""
+    """The coefficients of the polynomial of degree 7 over each lane's step, see `stages.interpolant`."""
     n = y.size
     for m in range(4):
         combine(y, 0.0, slopes, rows, weights, filled, solution + DENSE + m, h, dense[(2 + m) * n : (3 + m) * n])
