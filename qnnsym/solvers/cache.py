@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import hashlib
 import os
 import shutil
 import tempfile
@@ -33,6 +34,16 @@ def numba_cache(directory: str | Path | None) -> Iterator[str]:
         yield note
     finally:
         config.CACHE_DIR = before
+
+
+@cache
+def edition(folder: Path) -> str:
+    """Hash of the modules of a folder. Numba keeps a function as long as its own file is unchanged, and with it the
+    code of the functions of other files that it calls: machine code of other sources has to lie elsewhere."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _writable(folder: Path) -> bool:

@@ -155,7 +155,7 @@ def _tabulated(history: Callable, reach: float, start: float, size: int, what: s
     def value(t: float) -> np.ndarray:
         try:
             given = history(t)
-        except Exception as error:
+        except Exception as error:  # the user's function raises whatever it likes
             raise InputError(
                 f"{what} cannot be evaluated at t = {t:.6g} ({error}); it has to be given on the whole of "
                 f"[{reach:g}, {start:g}]."

@@ -44,7 +44,7 @@ _ORDER = 8.0
     fastmath={"contract", "reassoc"},
 )
 def combine(y, keep, slopes, rows, weights, filled, line, h, target):
-    """target = keep y + h sum_s weights[line, s] slopes[rows[line, s]] with a step for each lane; see `stepping`."""
+    """target = keep y + h sum_s weights[line, s] slopes[rows[line, s]] with a step for each lane; see `stages`."""
     y, slopes, target, step = wide(y), wide(slopes), wide(target), wide(h)[0]
     n, count = y.size, filled[line]
     a, b, c, d = weights[line, 0], weights[line, 1], weights[line, 2], weights[line, 3]

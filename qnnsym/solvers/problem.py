@@ -14,7 +14,7 @@ import numpy as np
 
 from qnnsym.errors import InputError, SolverError
 from qnnsym.solvers import stiff
-from qnnsym.solvers.cache import numba_cache
+from qnnsym.solvers.cache import edition, numba_cache
 from qnnsym.solvers.events import UNWATCHED, Crossings, Event, Watch
 from qnnsym.solvers.memory import Memory
 from qnnsym.solvers.progress import Progress
@@ -39,10 +39,11 @@ BREATH = 0.05
 
 @cache
 def driver(cache_dir: Path | None, name: str = "stepping") -> Any:
-    """The compiled driver's module, or its counterpart for lanes, from numba's cache in this folder."""
+    """The compiled driver's module, or its counterpart for lanes or sweeps, from numba's cache in this folder."""
     from numba.core.errors import NumbaExperimentalFeatureWarning
 
-    with numba_cache(cache_dir), warnings.catch_warnings():
+    folder = None if cache_dir is None else cache_dir / f"driver-{edition(Path(__file__).parent)}"
+    with numba_cache(folder), warnings.catch_warnings():
         # Kernels are called as first-class functions on purpose: see the top of `stepping`.
         warnings.simplefilter("ignore", NumbaExperimentalFeatureWarning)
         return importlib.import_module(f"qnnsym.solvers.{name}")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from pathlib import Path
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,8 +20,8 @@ from qnnsym.neural.numerics import Data
 from qnnsym.neural.numerics import batched as numerics_batched
 from qnnsym.neural.numerics.lessons import patterns, signal
 from qnnsym.neural.steps import plain
-from qnnsym.solvers.cache import numba_cache
 from qnnsym.solvers.kernels import Kernels, load_kernels
+from qnnsym.solvers.problem import driver
 from qnnsym.solvers.tableaus import METHODS as TABLEAUS
 
 # Damping of the relaxation to rest, most iterations with it: the gentler ones where the first goes astray.
@@ -38,17 +35,6 @@ RISE, GROWTH = 1e-9, 1e3
 LEAST_EPOCHS = 10
 # Share of the last Legendre modes above which dynamical weights are not resolved.
 UNRESOLVED = 1e-6
-
-
-
-@cache
-def _driver(cache_dir: Path | None) -> Any:
-    """The compiled sweeps, from numba's cache in this folder."""
-    from numba.core.errors import NumbaExperimentalFeatureWarning
-
-    with numba_cache(cache_dir), warnings.catch_warnings():
-        warnings.simplefilter("ignore", NumbaExperimentalFeatureWarning)
-        return importlib.import_module("qnnsym.solvers.sweeps")
 
 
 @lru_cache(maxsize=16)
@@ -110,7 +96,7 @@ class Learner:
         eqs = h.characteristic_equations()
         sets, workspace = sweep_sets(eqs), Workspace.find()
         self.kernels = kernels or _kernels(sets["forward"], sets["backward"], eqs.line, workspace)
-        self.compiled = _driver(workspace.cache)
+        self.compiled = driver(workspace.cache, "sweeps")
         par = Data(eqs).par
         self.par = np.ascontiguousarray(np.broadcast_to(par, (self.patterns, par.size))).copy()
         names = [s for s in (h.decay, h._rename.get(SHARE)) if s is not None]
